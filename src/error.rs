@@ -1,0 +1,223 @@
+//! What can go wrong, said to the person who can mend it, and the public exit code it ends in.
+//!
+//! An [`Error`] ends a command. What is wrong with a single image or record does not: that goes into the
+//! quarantine, and the command ends with [`Exit::Quarantined`].
+
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The public exit codes; the README documents them and scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything asked for was done.
+    Done = 0,
+    /// A bug of this program (the panic hook ends here too).
+    Bug = 1,
+    /// Wrong usage or configuration; nothing was started.
+    Usage = 2,
+    /// Done, but some inputs were quarantined.
+    Quarantined = 3,
+    /// Incomplete: runs are missing.
+    Incomplete = 4,
+    /// A check found faults (`verify`, `metadata validate`).
+    Faults = 5,
+    /// The environment failed: disk, I/O, a lost rank, a non-finite loss.
+    Environment = 6,
+    /// Stopped on a signal with a checkpoint saved: run me again.
+    Stopped = 85,
+}
+
+impl Exit {
+    /// The number the shell sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line asks for something that does not exist or contradicts itself.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do instead.
+        help: Option<String>,
+    },
+    /// A TOML file is wrong; points at the line and lists what is valid.
+    #[error(transparent)]
+    Config(Box<ConfigError>),
+    /// A data file is not what it should be as a whole (a missing column, a truncated table).
+    #[error("{}: {message}", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// Another live run owns the directory.
+    #[error("{} is owned by another run: {owner}", path.display())]
+    Owned {
+        /// The directory.
+        path: PathBuf,
+        /// Host, process and job of the owner.
+        owner: String,
+    },
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: "write", "rename".
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Ranks could not talk to each other.
+    #[error("communication failed: {0}")]
+    Comm(String),
+    /// libtorch or HDF5 refused.
+    #[error("{library}: {message}")]
+    Library {
+        /// Which library.
+        library: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// The loss became NaN or infinite; training on would waste the allocation.
+    #[error("the loss is {loss} at epoch {epoch}, step {step}")]
+    NonFinite {
+        /// The value.
+        loss: f64,
+        /// 0-based epoch.
+        epoch: u64,
+        /// 0-based step in the epoch.
+        step: u64,
+    },
+    /// This binary was built without the feature the command needs.
+    #[error("this binary was built without the feature `{feature}`")]
+    Feature {
+        /// The Cargo feature.
+        feature: &'static str,
+    },
+}
+
+impl Error {
+    /// Wrong usage, in words.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), help: None }
+    }
+
+    /// A file that is not what it should be.
+    pub fn input(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Input { path: path.as_ref().to_owned(), message: message.into(), help: None }
+    }
+
+    /// A failure of a C library, in its own words.
+    pub fn library(library: &'static str, message: impl Display) -> Self {
+        Self::Library { library, message: message.to_string() }
+    }
+
+    /// Adds what the reader can do about it.
+    #[must_use]
+    pub fn with_help(mut self, advice: impl Into<String>) -> Self {
+        if let Self::Usage { help, .. } | Self::Input { help, .. } = &mut self {
+            *help = Some(advice.into());
+        }
+        self
+    }
+
+    /// The exit code this error ends in.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } | Self::Config(_) | Self::Input { .. } | Self::Owned { .. } | Self::Feature { .. } => Exit::Usage,
+            Self::Io { .. } | Self::Comm(_) | Self::Library { .. } | Self::NonFinite { .. } => Exit::Environment,
+        }
+    }
+
+    /// What the reader can do about it, where that is known.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Usage { help, .. } | Self::Input { help, .. } => help.clone(),
+            Self::Owned { .. } => Some("wait for it, or stop it; a lock whose process is gone is taken over by itself".into()),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("free space or choose another folder, then run the same command again: finished work is kept".into())
+            }
+            Self::NonFinite { .. } => Some("lower `train.lr`, or look at the inputs; the last checkpoint is intact".into()),
+            Self::Feature { feature } => Some(format!("build with `cargo build --release --features {feature}`")),
+            Self::Config(_) | Self::Io { .. } | Self::Comm(_) | Self::Library { .. } => None,
+        }
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(Box::new(error))
+    }
+}
+
+/// A fault in a TOML file, with the place it stands at.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// What is wrong.
+    pub message: String,
+    /// What is valid here, and the nearest name.
+    #[help]
+    pub help: Option<String>,
+    /// The file as read.
+    #[source_code]
+    pub source_text: miette::NamedSource<String>,
+    /// The bytes at fault.
+    #[label("here")]
+    pub span: Option<miette::SourceSpan>,
+}
+
+/// Puts the path and the verb to an [`io::Error`]: `read(path).at("read", path)?`.
+pub trait IoContext<T> {
+    /// Names what was tried and where.
+    fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T> {
+        self.map_err(|source| Error::Io { action, path: path.as_ref().to_owned(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_the_environments_fault_and_says_that_work_is_kept() {
+        let error = Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull)).at("write", "/data/part1.pack").unwrap_err();
+        assert_eq!(error.exit(), Exit::Environment);
+        assert!(error.to_string().starts_with("cannot write /data/part1.pack: "));
+        assert!(error.help().unwrap().contains("finished work is kept"));
+    }
+
+    #[test]
+    fn usage_and_input_errors_carry_their_advice() {
+        let error = Error::input("meta.tsv", "no column `order`").with_help("the columns are listed in the README");
+        assert_eq!(error.exit(), Exit::Usage);
+        assert_eq!(error.help().as_deref(), Some("the columns are listed in the README"));
+    }
+}

@@ -1,0 +1,17 @@
+//! BIOSCAN-1M from 113 chunks of raw photographs to its results table.
+//!
+//! ```text
+//! metadata ─ split ─┐
+//! chunks ─ preprocess (MPI) ─ containers ─┴─ train (MPI ranks) ─ test ─ aggregate ─ tables
+//!                    └──────── sweep: the experiments as Slurm arrays ────────┘
+//! ```
+//!
+//! Four floors; a room imports only from the floors below its own, and `tests/house.rs` keeps it so.
+//!
+//! 1. [`error`], [`random`], [`config`], [`telemetry`], [`store`], [`comm`]: the ground every room stands on.
+//! 2. [`dataset`], [`image`], [`container`], [`model`], [`evaluate`]: the nouns.
+//! 3. [`preprocess`], [`train`], [`sweep`], [`report`]: the stages.
+//! 4. [`cli`]: one file a subcommand.
+
+pub mod error;
+pub mod random;
