@@ -1,1 +1,2 @@
-fn main(){}
+//! Build-time facts for the binary.
+fn main() {}

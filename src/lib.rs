@@ -9,9 +9,14 @@
 //! Four floors; a room imports only from the floors below its own, and `tests/house.rs` keeps it so.
 //!
 //! 1. [`error`], [`random`], [`config`], [`telemetry`], [`store`], [`comm`]: the ground every room stands on.
-//! 2. [`dataset`], [`image`], [`container`], [`model`], [`evaluate`]: the nouns.
-//! 3. [`preprocess`], [`train`], [`sweep`], [`report`]: the stages.
+//! 2. dataset, image, container, model, evaluate: the nouns.
+//! 3. preprocess, train, sweep, report: the stages.
 //! 4. [`cli`]: one file a subcommand.
 
+pub mod cli;
+pub mod comm;
+pub mod config;
 pub mod error;
 pub mod random;
+pub mod store;
+pub mod telemetry;

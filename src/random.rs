@@ -64,6 +64,6 @@ mod tests {
     #[test]
     fn the_streams_never_change_between_versions() {
         // A published split and a resumed run rest on these numbers.
-        assert_eq!(permutation(8, &mut stream(1, Purpose::Split, 0, 0)), [0; 8]);
+        assert_eq!(permutation(8, &mut stream(1, Purpose::Split, 0, 0)), [3, 6, 7, 1, 4, 2, 0, 5]);
     }
 }

@@ -1,0 +1,87 @@
+//! a command line → one call into the library → an exit code.
+
+mod completions;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::comm;
+use crate::error::{Error, Exit, Result};
+use crate::telemetry;
+
+/// BIOSCAN-1M from raw chunks to its results table.
+#[derive(Debug, Parser)]
+#[command(name = "bioscan-hpc", version, propagate_version = true, max_term_width = 110, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Say more (-v, -vv)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Say less (-q, -qq)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    quiet: u8,
+    /// Answer on stdout in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 a bug; 2 wrong usage or configuration; 3 done, but some inputs were quarantined;
+4 incomplete (runs missing); 5 a check found faults; 6 the environment failed (disk, I/O, a lost rank, a
+non-finite loss); 85 stopped on a signal with a checkpoint saved, run me again.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write shell completions or the man pages
+    Completions(completions::Args),
+}
+
+/// What every subcommand may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Whether the answer on stdout is for a program.
+    pub json: bool,
+}
+
+impl Cli {
+    /// Does what was asked and turns the outcome into an exit code.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        telemetry::start_logs(self.verbose as i8 - self.quiet as i8);
+        match self.dispatch() {
+            Ok(exit) => exit.into(),
+            Err(error) => fail(error),
+        }
+    }
+
+    fn dispatch(self) -> Result<Exit> {
+        let context = Context { json: self.json };
+        match self.command {
+            Command::Completions(args) => completions::run(&args, context),
+        }
+    }
+}
+
+/// Tells the person what went wrong, and the other ranks that it did.
+fn fail(error: Error) -> ExitCode {
+    let exit = error.exit();
+    // Wrong usage is wrong on every rank alike: one message is enough. Anything else may be this rank's alone.
+    let shared = exit == Exit::Usage;
+    if comm::speaks_for_all() || !shared {
+        eprint!("{}", message(error));
+    }
+    match comm::launched_as() {
+        Some((_, ranks)) if ranks > 1 && !shared => comm::abort(exit.code()),
+        _ => exit.into(),
+    }
+}
+
+fn message(error: Error) -> String {
+    let rank = comm::launched_as().filter(|(_, size)| *size > 1).map(|(rank, _)| format!(" (rank {rank})")).unwrap_or_default();
+    if let Error::Config(config) = error {
+        return format!("{:?}", miette::Report::new(*config));
+    }
+    let help = error.help().map(|help| format!("  help: {help}\n")).unwrap_or_default();
+    format!("error{rank}: {error}\n{help}")
+}

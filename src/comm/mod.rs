@@ -1,0 +1,187 @@
+//! a launcher's environment → who am I among how many, and the few collectives the stages need.
+//!
+//! Under `mpirun` or `srun` the ranks come from MPI; a plain start is a world of one that never touches MPI. The gradients travel
+//! another way, through libtorch's own process group over the same MPI.
+
+#[cfg(feature = "mpi")]
+mod mpi_ranks;
+pub mod signals;
+
+use crate::error::{Error, Result};
+
+/// What each launcher tells its children: (rank, world size), as names of environment variables.
+///
+/// `SLURM_PROCID` is no sign of ranks, because a batch script without `srun` has it too.
+const LAUNCHERS: [(&str, &str); 3] =
+    [("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"), ("PMIX_RANK", "SLURM_STEP_NUM_TASKS")];
+
+/// The rank and world size a launcher gave this process; `None` for a plain start.
+#[must_use]
+pub fn launched_as() -> Option<(usize, usize)> {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    LAUNCHERS.iter().find_map(|(rank, size)| Some((number(rank)?, number(size)?)))
+}
+
+/// Whether this process speaks for all: it is rank 0, or alone.
+#[must_use]
+pub fn speaks_for_all() -> bool {
+    launched_as().is_none_or(|(rank, _)| rank == 0)
+}
+
+/// All ranks of this run.
+///
+/// Not `Send`: MPI collectives belong to one thread, so that every rank makes them in the same order.
+pub struct World {
+    ranks: Ranks,
+}
+
+enum Ranks {
+    One,
+    #[cfg(feature = "mpi")]
+    Mpi(mpi_ranks::MpiRanks),
+}
+
+impl World {
+    /// A world of one, whatever launched this process.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self { ranks: Ranks::One }
+    }
+
+    /// The world the launcher made. Initialises MPI only where a launcher says that there are ranks.
+    pub fn connect() -> Result<Self> {
+        match launched_as() {
+            None => Ok(Self::alone()),
+            #[cfg(feature = "mpi")]
+            Some(_) => Ok(Self { ranks: Ranks::Mpi(mpi_ranks::MpiRanks::connect()?) }),
+            #[cfg(not(feature = "mpi"))]
+            Some((_, 1)) => Ok(Self::alone()),
+            // Going on would let every rank believe that it is alone and write the same files.
+            #[cfg(not(feature = "mpi"))]
+            Some(_) => Err(Error::Feature { feature: "mpi" }),
+        }
+    }
+
+    /// 0-based number of this process among the ranks.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        match &self.ranks {
+            Ranks::One => 0,
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.rank(),
+        }
+    }
+
+    /// How many ranks there are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match &self.ranks {
+            Ranks::One => 1,
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.size(),
+        }
+    }
+
+    /// Whether this is rank 0.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// Waits until every rank is here.
+    pub fn barrier(&self) {
+        match &self.ranks {
+            Ranks::One => {}
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.barrier(),
+        }
+    }
+
+    /// Gives every rank what rank 0 has in `bytes`.
+    pub fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        match &self.ranks {
+            Ranks::One => {
+                let _ = bytes;
+                Ok(())
+            }
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.broadcast(bytes),
+        }
+    }
+
+    /// Collects every rank's `bytes` on rank 0, in the order of the ranks; `None` on the others.
+    pub fn gather(&self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
+        match &self.ranks {
+            Ranks::One => Ok(Some(vec![bytes.to_vec()])),
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.gather(bytes),
+        }
+    }
+
+    /// The largest value any rank has.
+    #[must_use]
+    pub fn all_max(&self, value: u64) -> u64 {
+        match &self.ranks {
+            Ranks::One => value,
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.all_max(value),
+        }
+    }
+
+    /// Adds up the ranks' values element by element, on all ranks; the same bits everywhere.
+    pub fn all_sum(&self, values: &mut [f64]) {
+        match &self.ranks {
+            Ranks::One => {
+                let _ = values;
+            }
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.all_sum(values),
+        }
+    }
+
+    /// Rank 0 does `work`; the others wait for it and fail with it.
+    ///
+    /// For what only one may do (take a lock, write a table): without it the others would run on after rank 0's error.
+    pub fn on_root<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        let outcome = self.is_root().then(work).transpose();
+        match (self.all_max(u64::from(outcome.is_err())), outcome) {
+            (_, Err(error)) => Err(error),
+            (0, Ok(value)) => Ok(value),
+            (_, Ok(_)) => Err(Error::Comm("rank 0 stopped; its message says why".into())),
+        }
+    }
+
+    /// The world communicator as a Fortran integer, the form that crosses language borders; `None` for a world of one.
+    #[must_use]
+    pub fn fortran_handle(&self) -> Option<i32> {
+        match &self.ranks {
+            Ranks::One => None,
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => Some(ranks.fortran_handle()),
+        }
+    }
+}
+
+/// Ends this process, and under MPI all ranks, with `code`.
+///
+/// For a panic or an error that the other ranks do not share: without it they would wait for this one until the time limit.
+pub fn abort(code: u8) -> ! {
+    #[cfg(feature = "mpi")]
+    mpi_ranks::abort_if_running(code);
+    std::process::exit(i32::from(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_world_of_one_answers_itself() {
+        let world = World::alone();
+        assert_eq!((world.rank(), world.size(), world.is_root()), (0, 1, true));
+        assert_eq!(world.gather(b"x").unwrap(), Some(vec![b"x".to_vec()]));
+        assert_eq!(world.all_max(7), 7);
+        assert_eq!(world.on_root(|| Ok(3)).unwrap(), Some(3));
+        assert_eq!(world.fortran_handle(), None);
+    }
+}

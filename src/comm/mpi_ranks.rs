@@ -1,0 +1,114 @@
+//! MPI → ranks and collectives over bytes and numbers.
+
+use mpi::Threading;
+use mpi::collective::SystemOperation;
+use mpi::environment::Universe;
+use mpi::raw::AsRaw;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::{Communicator, CommunicatorCollectives, Root};
+
+use crate::error::{Error, Result};
+
+/// MPI counts are 32-bit; larger messages go in pieces of this size.
+const PIECE: usize = 1 << 28;
+
+/// The ranks of an initialised MPI; dropping it finalises MPI.
+pub(super) struct MpiRanks {
+    world: SimpleCommunicator,
+    // After `world`, because fields drop in order and MPI must outlive its communicators.
+    _universe: Universe,
+}
+
+impl MpiRanks {
+    /// Initialises MPI with full thread support: libtorch's process group makes its calls from a thread of its own.
+    pub(super) fn connect() -> Result<Self> {
+        let (universe, threading) = mpi::initialize_with_threading(Threading::Multiple)
+            .ok_or_else(|| Error::Comm("MPI was initialised already".into()))?;
+        if threading != Threading::Multiple {
+            return Err(Error::Comm(format!(
+                "this MPI offers {threading:?} threads only, and training needs MPI_THREAD_MULTIPLE: use another MPI module"
+            )));
+        }
+        Ok(Self { world: universe.world(), _universe: universe })
+    }
+
+    pub(super) fn rank(&self) -> usize {
+        self.world.rank() as usize
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.world.size() as usize
+    }
+
+    pub(super) fn barrier(&self) {
+        self.world.barrier();
+    }
+
+    pub(super) fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        let root = self.world.process_at_rank(0);
+        let mut length = bytes.len() as u64;
+        root.broadcast_into(&mut length);
+        let length = usize::try_from(length).map_err(|_| Error::Comm("a message larger than memory".into()))?;
+        bytes.resize(length, 0);
+        for piece in bytes.chunks_mut(PIECE) {
+            root.broadcast_into(piece);
+        }
+        Ok(())
+    }
+
+    pub(super) fn gather(&self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
+        use mpi::datatype::PartitionMut;
+        let root = self.world.process_at_rank(0);
+        let length = i32::try_from(bytes.len()).map_err(|_| Error::Comm("a message of more than 2 GiB".into()))?;
+        if self.rank() != 0 {
+            root.gather_into(&length);
+            root.gather_varcount_into(bytes);
+            return Ok(None);
+        }
+        let mut lengths = vec![0i32; self.size()];
+        root.gather_into_root(&length, &mut lengths);
+        let starts: Vec<i32> = lengths.iter().scan(0, |at, length| Some(std::mem::replace(at, *at + length))).collect();
+        let mut all = vec![0u8; lengths.iter().map(|&length| length as usize).sum()];
+        root.gather_varcount_into_root(bytes, &mut PartitionMut::new(&mut all[..], &lengths[..], &starts[..]));
+        let mut rest = all.as_slice();
+        let pieces = lengths.iter().map(|&length| {
+            let (piece, behind) = rest.split_at(length as usize);
+            rest = behind;
+            piece.to_vec()
+        });
+        Ok(Some(pieces.collect()))
+    }
+
+    pub(super) fn all_max(&self, value: u64) -> u64 {
+        let mut largest = 0u64;
+        self.world.all_reduce_into(&value, &mut largest, SystemOperation::max());
+        largest
+    }
+
+    /// Gathers and adds in the order of the ranks: `MPI_SUM` leaves the order, and so the last bits, to the library.
+    pub(super) fn all_sum(&self, values: &mut [f64]) {
+        let mut all = vec![0f64; values.len() * self.size()];
+        self.world.all_gather_into(&*values, &mut all[..]);
+        for (index, value) in values.iter_mut().enumerate() {
+            *value = all.iter().skip(index).step_by(all.len() / self.size()).sum();
+        }
+    }
+
+    pub(super) fn fortran_handle(&self) -> i32 {
+        // SAFETY: the communicator is live for as long as `self`; the call only translates the handle.
+        unsafe { mpi::ffi::MPI_Comm_c2f(self.world.as_raw()) }
+    }
+}
+
+/// Takes all ranks down with `code` if MPI is up; returns where it is not.
+pub(super) fn abort_if_running(code: u8) {
+    let (mut initialised, mut finalised) = (0, 0);
+    // SAFETY: both queries are allowed at any time and from any thread; abort only while MPI is up.
+    unsafe {
+        mpi::ffi::MPI_Initialized(&raw mut initialised);
+        mpi::ffi::MPI_Finalized(&raw mut finalised);
+        if initialised != 0 && finalised == 0 {
+            mpi::ffi::MPI_Abort(mpi::ffi::RSMPI_COMM_WORLD, i32::from(code));
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! A job file: what to run, on which data, by which recipe.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Experiment, Grid, from_file};
+use crate::error::{Error, Result};
+
+/// A job file, complete.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// Names the job, its folder under `results/` and its Slurm jobs.
+    pub name: String,
+    /// Where things are.
+    pub paths: Paths,
+    /// How records are divided.
+    #[serde(default)]
+    pub split: Split,
+    /// How images are prepared.
+    #[serde(default)]
+    pub preprocess: Preprocess,
+    /// How runs are trained.
+    #[serde(default)]
+    pub train: Recipe,
+    /// Which runs there are.
+    pub grid: Grid,
+}
+
+/// Where things are. `$NAME` and `${NAME}` are replaced from the environment; relative paths start at the current folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paths {
+    /// Holds the metadata and the chunks as published. Never written to.
+    pub dataset: PathBuf,
+    /// Holds everything this program writes. Default: `results/{name}`.
+    #[serde(default)]
+    pub output: PathBuf,
+    /// Holds `{backbone}.safetensors`, timm's pretrained weights. Without it training starts from random weights.
+    pub weights: Option<PathBuf>,
+}
+
+/// How records are divided into train, validation and test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Split {
+    /// Seed of the shuffle inside each class.
+    pub seed: u64,
+    /// Total records of the medium sets.
+    pub medium: u64,
+    /// Total records of the small sets.
+    pub small: u64,
+    /// How many of the most populous Diptera families make the diptera_family task.
+    pub diptera_families: usize,
+    /// Keep experiment columns that the metadata already has.
+    pub keep_published: bool,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self { seed: 1, medium: 200_000, small: 50_000, diptera_families: 40, keep_published: true }
+    }
+}
+
+/// How images are prepared for training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Preprocess {
+    /// Length in pixels that [`Preprocess::fit`] speaks of.
+    pub size: u32,
+    /// Which side becomes `size`.
+    pub fit: Fit,
+    /// JPEG quality of the results, 1..100.
+    pub quality: u8,
+    /// Containers to write beside the pack that training reads.
+    pub formats: Vec<Format>,
+    /// What finds the specimen before the resize.
+    pub detector: Detector,
+    /// Threads inside a rank; 0 takes what Slurm or the machine gives.
+    pub threads: usize,
+}
+
+impl Default for Preprocess {
+    fn default() -> Self {
+        Self { size: 256, fit: Fit::Shorter, quality: 75, formats: vec![], detector: Detector::None, threads: 0 }
+    }
+}
+
+impl Preprocess {
+    /// The published name of the image package these settings make: `original_256`.
+    #[must_use]
+    pub fn package(&self) -> String {
+        match self.detector {
+            Detector::None => format!("original_{}", self.size),
+        }
+    }
+}
+
+/// Which side of an image is made [`Preprocess::size`] pixels long; the other keeps the aspect ratio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// The shorter one, as the benchmark documents it.
+    Shorter,
+    /// The height, as the original tool does it (`convert -resize x256`).
+    Height,
+}
+
+/// A container of images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `part{N}/{file}`.
+    Folder,
+    /// One archive with the published entry names.
+    Zip,
+    /// One file with the published group.
+    Hdf5,
+    /// One memory-mapped file a chunk, for training.
+    Pack,
+}
+
+/// What finds the specimen in an original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Detector {
+    /// Nothing: the whole picture is kept.
+    None,
+}
+
+/// How a run is trained. The defaults are the paper's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// Passes over the training set.
+    pub epochs: u64,
+    /// Images a step, over all ranks together.
+    pub global_batch: usize,
+    /// Learning rate of the first epochs; never scaled by itself.
+    pub lr: f64,
+    /// SGD momentum.
+    pub momentum: f64,
+    /// Nesterov's form of it.
+    pub nesterov: bool,
+    /// L2 penalty on every parameter.
+    pub weight_decay: f64,
+    /// 0-based epochs at whose start the learning rate is multiplied by `lr_decay`.
+    pub milestones: Vec<u64>,
+    /// See `milestones`.
+    pub lr_decay: f64,
+    /// γ of the focal loss.
+    pub focal_gamma: f64,
+    /// The square the network sees.
+    pub crop: Crop,
+    /// Precision of the arithmetic.
+    pub precision: Precision,
+    /// Threads a rank; 0 takes what Slurm or the machine gives. Recorded, because a sum's last bits depend on it.
+    pub threads: usize,
+    /// A checkpoint is saved every so many steps besides the end of each epoch; 0 saves at the ends alone.
+    pub checkpoint_steps: u64,
+    /// What differs on one value of an axis: `[train.for.vit_tiny_patch16_224]`, `[train.for.large]`.
+    #[serde(rename = "for", skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes: BTreeMap<String, RecipeChange>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            epochs: 100,
+            global_batch: 32,
+            lr: 1e-3,
+            momentum: 0.9,
+            nesterov: true,
+            weight_decay: 1e-4,
+            milestones: vec![20, 25],
+            lr_decay: 0.1,
+            focal_gamma: 2.0,
+            crop: Crop::default(),
+            precision: Precision::Float32,
+            threads: 0,
+            checkpoint_steps: 0,
+            changes: BTreeMap::new(),
+        }
+    }
+}
+
+/// The square the network sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Crop {
+    /// The shorter side is resized to this before the crop, in pixels.
+    pub resize: u32,
+    /// Side of the square in pixels.
+    pub size: u32,
+    /// Random position and flip in training; the middle otherwise.
+    pub augment: bool,
+}
+
+impl Default for Crop {
+    fn default() -> Self {
+        Self { resize: 256, size: 224, augment: true }
+    }
+}
+
+/// Precision of the arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats throughout: the reference.
+    Float32,
+}
+
+/// What differs from the recipe on one value of an axis.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecipeChange {
+    /// See [`Recipe::epochs`].
+    pub epochs: Option<u64>,
+    /// See [`Recipe::global_batch`].
+    pub global_batch: Option<usize>,
+    /// See [`Recipe::lr`].
+    pub lr: Option<f64>,
+}
+
+impl Job {
+    /// Reads a job file, fills in what it leaves out and checks what a type cannot.
+    pub fn load(path: &Path) -> Result<Self> {
+        let mut job: Self = from_file(path)?;
+        if job.paths.output.as_os_str().is_empty() {
+            job.paths.output = Path::new("results").join(&job.name);
+        }
+        job.paths.expand()?;
+        job.check().map_err(|error| match error {
+            Error::Usage { message, help } => Error::Usage { message: format!("{}: {message}", path.display()), help },
+            other => other,
+        })?;
+        Ok(job)
+    }
+
+    /// The recipe of one experiment: the job's, with what differs on its partition, size, task, backbone and loss.
+    #[must_use]
+    pub fn recipe_for(&self, experiment: &Experiment) -> Recipe {
+        let id = &experiment.id;
+        let (size, task) = id.partition.split_once('_').unwrap_or((&id.partition, ""));
+        let loss = id.loss.to_string();
+        let mut recipe = Recipe { changes: BTreeMap::new(), ..self.train.clone() };
+        // From the widest to the narrowest, so that the narrowest has the last word.
+        for value in [size, task, loss.as_str(), id.backbone.as_str(), id.partition.as_str()] {
+            if let Some(change) = self.train.changes.get(value) {
+                recipe.epochs = change.epochs.unwrap_or(recipe.epochs);
+                recipe.global_batch = change.global_batch.unwrap_or(recipe.global_batch);
+                recipe.lr = change.lr.unwrap_or(recipe.lr);
+            }
+        }
+        recipe
+    }
+
+    fn check(&self) -> Result<()> {
+        let faults = [
+            (self.name.is_empty() || self.name.contains(['/', ' ']), "`name` must be one word without `/`"),
+            (self.preprocess.size == 0, "`preprocess.size` must be at least 1 pixel"),
+            (!(1..=100).contains(&self.preprocess.quality), "`preprocess.quality` must be 1..100"),
+            (self.train.global_batch == 0, "`train.global_batch` must be at least 1"),
+            (self.train.epochs == 0, "`train.epochs` must be at least 1"),
+            (!(self.train.lr > 0.0 && self.train.lr.is_finite()), "`train.lr` must be a positive number"),
+            (self.train.crop.size == 0, "`train.crop.size` must be at least 1 pixel"),
+            (self.train.crop.resize < self.train.crop.size, "`train.crop.resize` must not be smaller than `train.crop.size`"),
+            (self.grid.experiments().is_empty(), "the grid has no experiments: every axis needs a value"),
+        ];
+        match faults.into_iter().find(|(wrong, _)| *wrong) {
+            Some((_, message)) => Err(Error::usage(message)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Paths {
+    /// The published name of the metadata table.
+    pub const METADATA: &str = "BIOSCAN_Insect_Dataset_metadata.tsv";
+
+    /// The metadata as it came.
+    #[must_use]
+    pub fn metadata(&self) -> PathBuf {
+        self.dataset.join(Self::METADATA)
+    }
+
+    /// The metadata with its experiment columns.
+    #[must_use]
+    pub fn split_metadata(&self) -> PathBuf {
+        self.output.join(Self::METADATA)
+    }
+
+    /// Holds the prepared images, one folder a package.
+    #[must_use]
+    pub fn images(&self, package: &str) -> PathBuf {
+        self.output.join("images").join(package)
+    }
+
+    /// Holds one folder a run.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.output.join("runs")
+    }
+
+    /// Holds the tables.
+    #[must_use]
+    pub fn tables(&self) -> PathBuf {
+        self.output.join("tables")
+    }
+
+    fn expand(&mut self) -> Result<()> {
+        for path in [&mut self.dataset, &mut self.output].into_iter().chain(&mut self.weights) {
+            *path = expand(path, |name| std::env::var(name).ok())?;
+        }
+        Ok(())
+    }
+}
+
+/// Replaces `$NAME` and `${NAME}` by what `lookup` says.
+fn expand(path: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<PathBuf> {
+    let text = path.to_string_lossy();
+    let mut parts = text.split('$');
+    let mut expanded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = match part.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some(braced) => braced,
+            None => part.split_at(part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len())),
+        };
+        let value = lookup(name).ok_or_else(|| {
+            Error::usage(format!("the path `{text}` needs the environment variable `{name}`, which is not set"))
+        })?;
+        expanded.push_str(&value);
+        expanded.push_str(rest);
+    }
+    Ok(expanded.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_text;
+
+    const JOB: &str = r#"
+name = "mini"
+paths = { dataset = "data" }
+[train]
+lr = 0.01
+[train.for.large]
+epochs = 7
+[train.for.resnet18]
+lr = 0.5
+[grid]
+sizes = ["small", "large"]
+tasks = ["insect_order"]
+backbones = ["resnet18", "resnet34"]
+losses = ["CE"]
+seeds = [1]
+"#;
+
+    #[test]
+    fn the_narrowest_change_of_the_recipe_has_the_last_word() {
+        let job: Job = from_text(JOB, "job.toml").unwrap();
+        let recipe = |id: &str| job.recipe_for(&job.grid.find(id).unwrap());
+        let (a, b) = (recipe("small_insect_order-resnet34-CE-s1"), recipe("large_insect_order-resnet18-CE-s1"));
+        assert_eq!((a.epochs, a.lr), (100, 0.01));
+        assert_eq!((b.epochs, b.lr), (7, 0.5));
+    }
+
+    #[test]
+    fn paths_take_variables_from_the_environment() {
+        let lookup = |name: &str| (name == "SCRATCH").then(|| "/scratch/me".to_owned());
+        let expanded = |text: &str| expand(Path::new(text), lookup).map(|path| path.display().to_string());
+        assert_eq!(expanded("$SCRATCH/a").unwrap(), "/scratch/me/a");
+        assert_eq!(expanded("${SCRATCH}2/b").unwrap(), "/scratch/me2/b");
+        assert!(expanded("$NOWHERE/a").unwrap_err().to_string().contains("`NOWHERE`"));
+    }
+}

@@ -1,0 +1,184 @@
+//! a folder → its one owner (contract 9).
+//!
+//! A file made with `O_EXCL` names the owner; no `flock`, because shared file systems differ in what they make of it. An owner that
+//! is provably dead is replaced, aloud; one that cannot be judged from here counts as alive.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, IoContext, Result};
+
+const NAME: &str = ".lock";
+
+/// Who owns a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    host: String,
+    pid: u32,
+    /// Clock ticks from boot to the start of the process: tells a reused pid from the old process.
+    started: Option<u64>,
+    job: Option<String>,
+    restart: u64,
+}
+
+impl Owner {
+    fn me() -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let job = match (variable("SLURM_ARRAY_JOB_ID"), variable("SLURM_ARRAY_TASK_ID")) {
+            (Some(array), Some(task)) => Some(format!("{array}_{task}")),
+            _ => variable("SLURM_JOB_ID"),
+        };
+        let pid = std::process::id();
+        let restart = variable("SLURM_RESTART_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
+        Self { host: host(), pid, started: start_of(pid), job, restart }
+    }
+
+    /// Whether the owner can be shown to be gone, seen from `me`.
+    fn is_gone(&self, me: &Self) -> bool {
+        if self.host == me.host {
+            return start_of(self.pid).is_none_or(|now| self.started.is_some_and(|then| then != now));
+        }
+        match &self.job {
+            // The same job started again elsewhere: Slurm never runs two lives of one job at once.
+            Some(job) if me.job.as_ref() == Some(job) => self.restart < me.restart,
+            Some(job) => slurm_has_forgotten(job),
+            None => false,
+        }
+    }
+
+    fn describe(&self) -> String {
+        let job = self.job.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
+        format!("process {} on {}{job}", self.pid, self.host)
+    }
+}
+
+/// Ownership of a folder, given back when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    owner: Owner,
+}
+
+impl Lock {
+    /// Takes `folder`, making it where needed. Another live owner is [`Error::Owned`]; a dead one is replaced.
+    pub fn acquire(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).at("create the folder", folder)?;
+        let path = folder.join(NAME);
+        let me = Owner::me();
+        // Two attempts: a dead owner's file is moved away once; whoever then finds a new one has lost the race.
+        for _ in 0..2 {
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(mut file) => {
+                    let text = serde_json::to_string(&me).map_err(|error| Error::library("serde_json", error))?;
+                    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).at("write", &path)?;
+                    return Ok(Self { path, owner: me });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let Some(owner) = read(&path)? else { continue };
+                    if !owner.is_gone(&me) {
+                        return Err(Error::Owned { path: folder.to_owned(), owner: owner.describe() });
+                    }
+                    tracing::warn!(folder = %folder.display(), owner = owner.describe(), "taking over from an owner that is gone");
+                    evict(&path, &owner, me.pid)?;
+                }
+                Err(error) => return Err(error).at("create", &path),
+            }
+        }
+        Err(Error::Owned { path: folder.to_owned(), owner: "a process that took it just now".into() })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if matches!(read(&self.path), Ok(Some(owner)) if owner == self.owner) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Moves the dead owner's file away; puts it back if it turns out to be somebody else's by now.
+fn evict(path: &Path, dead: &Owner, pid: u32) -> Result<()> {
+    let aside = path.with_extension(format!("{pid}.stale"));
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.at("move", path)?,
+    }
+    if read(&aside)?.as_ref() != Some(dead) {
+        let _ = fs::hard_link(&aside, path);
+    }
+    fs::remove_file(&aside).at("remove", &aside)
+}
+
+/// The owner named in a lock file; `None` where the file is gone. One that cannot be parsed was torn by a crash while it was made.
+fn read(path: &Path) -> Result<Option<Owner>> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let torn = Owner { host: host(), pid: 0, started: None, job: None, restart: 0 };
+            Ok(Some(serde_json::from_str(&text).unwrap_or(torn)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("read", path),
+    }
+}
+
+fn host() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "unknown host".into())
+}
+
+/// When process `pid` of this host started; `None` where there is none (or only its zombie).
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command name may hold spaces and parentheses, so count from the last closing one: state is field 3, start time 22.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z" && state != "X").then(|| fields.nth(18)?.parse().ok()).flatten()
+}
+
+/// Whether Slurm answers and knows no such job.
+fn slurm_has_forgotten(job: &str) -> bool {
+    let Ok(answer) = Command::new("squeue").args(["-h", "-o", "%T", "-j", job]).env_remove("SQUEUE_FORMAT").output() else {
+        return false;
+    };
+    let unknown = String::from_utf8_lossy(&answer.stderr).contains("Invalid job id");
+    unknown || (answer.status.success() && answer.stdout.iter().all(u8::is_ascii_whitespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_owner_keeps_its_folder_and_gives_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::acquire(folder.path()).unwrap();
+        let error = Lock::acquire(folder.path()).unwrap_err();
+        assert!(matches!(&error, Error::Owned { owner, .. } if owner.contains(&std::process::id().to_string())));
+        drop(lock);
+        drop(Lock::acquire(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn a_dead_owner_is_replaced_and_so_is_a_reused_pid() {
+        let folder = tempfile::tempdir().unwrap();
+        for owner in [
+            Owner { pid: u32::MAX, ..Owner::me() },
+            Owner { started: Some(1), ..Owner::me() },
+            Owner { host: "elsewhere".into(), job: Some("7".into()), ..Owner::me() },
+        ] {
+            let me = Owner { job: Some("7".into()), restart: 1, ..Owner::me() };
+            assert!(owner.is_gone(&me), "{owner:?}");
+        }
+        fs::write(folder.path().join(NAME), serde_json::to_string(&Owner { pid: u32::MAX, ..Owner::me() }).unwrap()).unwrap();
+        drop(Lock::acquire(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn an_owner_on_another_host_counts_as_alive() {
+        let elsewhere = Owner { host: "elsewhere".into(), job: None, ..Owner::me() };
+        assert!(!elsewhere.is_gone(&Owner::me()));
+    }
+}
