@@ -1,0 +1,40 @@
+# Each target is a few lines that a person can also type. `make demo` and `make test` work on a bare Debian or Ubuntu with Rust.
+
+BIN := target/release/bioscan-hpc
+DEMO := jobs/demo.toml
+
+# Open MPI refuses to start as root unless told twice; containers and CI machines run as root.
+ifeq ($(shell id -u),0)
+export OMPI_ALLOW_RUN_AS_ROOT := 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
+endif
+
+.PHONY: demo test build setup lint real clean
+
+demo: build ## 113 synthetic chunks to the tables of 72 runs
+	$(BIN) synth --out results/demo/dataset --images-per-chunk 40 --width 96 --height 72
+	$(BIN) metadata split $(DEMO)
+	mpirun -n 2 --oversubscribe --bind-to none $(BIN) preprocess $(DEMO)
+	$(BIN) sweep submit $(DEMO) --cluster local
+	$(BIN) aggregate $(DEMO) --at-least-times-chance 3
+
+test: lint ## everything the project promises, as far as one machine can show it
+	cargo test --locked --no-default-features --lib
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked; fi
+
+build: setup ## the optimised binary, target/release/bioscan-hpc
+	cargo build --release --locked
+
+setup: ## installs what is missing to build
+	@.ci/setup.sh build
+
+lint: ## format, clippy on every feature set, shellcheck
+	@.ci/setup.sh build test
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features -- -D warnings
+	cargo clippy --locked --no-default-features --features torch -- -D warnings
+	shellcheck .ci/setup.sh .ci/run
+
+clean:
+	rm -rf target results/demo
