@@ -17,6 +17,7 @@ pub mod cli;
 pub mod comm;
 pub mod config;
 pub mod error;
+pub mod evaluate;
 pub mod random;
 pub mod store;
 pub mod telemetry;

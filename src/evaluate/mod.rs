@@ -1,0 +1,35 @@
+//! True labels and scores → the benchmark's metrics: top-k, F1, per-class recall, the confusion matrix.
+//!
+//! Everything is counted in integers, so the metrics of many ranks are those of one: each rank fills an [`Accumulator`],
+//! the accumulators are merged, and one [`Evaluation`] is read off. The loss is the only float: a sum over samples,
+//! merged in rank order. (The original code reports the sum of batch means over `batches − 1`; ours is the true mean.)
+//!
+//! | file | metric |
+//! |---|---|
+//! | [`accumulator`] | what a rank counts, and how counts are merged |
+//! | [`confusion`] | true class × predicted class |
+//! | [`topk`] | micro and macro top-k |
+//! | [`f1`] | micro, macro and weighted F1 |
+//! | [`perclass`] | precision, recall, F1 and support of each class; balanced accuracy |
+//! | [`majority`] | what a guess reaches: the majority class, and chance |
+//! | [`report`] | all of the above, as `test.json` holds it |
+
+pub mod accumulator;
+pub mod confusion;
+pub mod f1;
+pub mod majority;
+pub mod perclass;
+pub mod report;
+pub mod topk;
+
+pub use accumulator::{Accumulator, DEFAULT_KS};
+pub use confusion::Confusion;
+pub use majority::{Baseline, chance_f1_macro, majority_baseline};
+pub use perclass::ClassScore;
+pub use report::Evaluation;
+pub use topk::TopK;
+
+/// `part / whole`, and 0 where there is nothing to divide by (scikit-learn's `zero_division`).
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
