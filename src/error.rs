@@ -128,9 +128,11 @@ impl Error {
         Self::Input { path: path.as_ref().to_owned(), message: message.into(), help: None }
     }
 
-    /// A failure of a C library, in its own words.
+    /// A failure of a C library, in its own words, less the C++ stack that libtorch appends to them.
     pub fn library(library: &'static str, message: impl Display) -> Self {
-        Self::Library { library, message: message.to_string() }
+        let message = message.to_string();
+        let words = message.split("\nException raised from").next().unwrap_or(&message);
+        Self::Library { library, message: words.to_owned() }
     }
 
     /// Adds what the reader can do about it.
@@ -212,6 +214,12 @@ mod tests {
         assert_eq!(error.exit(), Exit::Environment);
         assert!(error.to_string().starts_with("cannot write /data/part1.pack: "));
         assert!(error.help().unwrap().contains("finished work is kept"));
+    }
+
+    #[test]
+    fn a_librarys_words_are_kept_and_its_stack_is_not() {
+        let error = Error::library("libtorch", "output_size must be 2\nException raised from pool at pool.cpp:106\nframe #0: ...");
+        assert_eq!(error.to_string(), "libtorch: output_size must be 2");
     }
 
     #[test]
