@@ -18,6 +18,8 @@ pub mod comm;
 pub mod config;
 pub mod error;
 pub mod evaluate;
+#[cfg(feature = "torch")]
+pub mod model;
 pub mod random;
 pub mod store;
 pub mod telemetry;

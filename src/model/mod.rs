@@ -1,0 +1,35 @@
+//! Images → logits: the benchmark's networks on libtorch, under timm's tensor names.
+//!
+//! ```text
+//! Model::new("vit_base_patch16_224", classes, image_size, device)   declares every tensor, all zero
+//!   .initialise(seed)                                               timm's initial weights, a function of the seed and the names
+//!   .load_pretrained(path)                                          timm's published weights; the head stays where classes differ
+//!   .forward(images [N, 3, S, S] in 0..1, train) → [N, classes]
+//! ```
+//!
+//! A backbone is one line in [`registry`] and one file a family ([`resnet`], [`vit`]). Names, shapes and initial values are declared
+//! where a layer is built, so the parameters, the file format and the initialisation cannot drift apart.
+//! As in the original recipe no mean or standard deviation is taken off the images.
+
+mod classifier;
+mod init;
+mod layers;
+mod positions;
+pub mod registry;
+mod resnet;
+mod safetensors;
+mod variables;
+mod vit;
+mod weights;
+
+pub use classifier::Model;
+pub use registry::{BACKBONES, Spec};
+pub use weights::LoadReport;
+
+use tch::{TchError, Tensor};
+
+/// A network over declared variables.
+trait Backbone: Send {
+    /// `[N, 3, S, S]` → `[N, classes]`. With `train`, BatchNorm uses and updates the statistics of this batch.
+    fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor, TchError>;
+}

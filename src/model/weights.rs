@@ -1,0 +1,179 @@
+//! The tensors of a file against those of a network → what is loaded, or one error that names everything that does not fit.
+
+use std::collections::BTreeMap;
+
+use tch::{TchError, Tensor};
+
+use super::variables::{Variable, Variables};
+use super::{positions, vit};
+use crate::error::{Error, Result};
+
+/// What [`Model::load_pretrained`](super::Model::load_pretrained) did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Tensors taken from the file.
+    pub loaded: usize,
+    /// The classifier kept its initial weights, as the file's has other classes or none.
+    pub head_replaced: bool,
+    /// The position embedding was resampled: patches a side in the file and in the network.
+    pub positions_resampled: Option<(usize, usize)>,
+}
+
+/// Copies every tensor, names and shapes being exactly those of the network. Nothing is copied if one does not fit.
+pub(super) fn load_exact(variables: &Variables, tensors: &[(String, Tensor)]) -> Result<(), String> {
+    let found = by_name(tensors);
+    fit(variables, &found, |_| false)?;
+    copy(variables, &found).map(drop)
+}
+
+/// Copies pretrained tensors; the classifier under `head` is left alone where its shape differs or it is missing, the position
+/// embedding is resampled where the grid differs.
+pub(super) fn load_pretrained(variables: &Variables, head: &str, tensors: &[(String, Tensor)]) -> Result<LoadReport, String> {
+    let mut found = by_name(tensors);
+    let mut report = LoadReport::default();
+    let is_head = |name: &str| name.strip_prefix(head).is_some_and(|rest| rest.starts_with('.'));
+
+    if variables.iter().any(|wanted| is_head(&wanted.name) && found.get(&wanted.name).is_none_or(|t| t.size() != wanted.shape()))
+    {
+        found.retain(|name, _| !is_head(name));
+        report.head_replaced = true;
+    }
+    if let Some(wanted) = variables.iter().find(|variable| variable.name == vit::POSITIONS)
+        && let Some((grids, resampled)) =
+            found.get(vit::POSITIONS).and_then(|found| fit_positions(wanted, found).transpose()).transpose()?
+    {
+        found.insert(vit::POSITIONS.to_owned(), resampled);
+        report.positions_resampled = Some(grids);
+    }
+    fit(variables, &found, |name| report.head_replaced && is_head(name))?;
+    report.loaded = copy(variables, &found)?;
+    Ok(report)
+}
+
+type Named = BTreeMap<String, Tensor>;
+
+/// By name, less what PyTorch counts but inference and training never read.
+fn by_name(tensors: &[(String, Tensor)]) -> Named {
+    let kept = tensors.iter().filter(|(name, _)| !name.ends_with(".num_batches_tracked"));
+    kept.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+}
+
+/// Both grids and the resampled embedding, if only the grid differs.
+fn fit_positions(wanted: &Variable, found: &Tensor) -> Result<Option<((usize, usize), Tensor)>, String> {
+    let (&[_, old_tokens, old_width], &[_, tokens, width]) = (found.size().as_slice(), wanted.shape().as_slice()) else {
+        return Ok(None);
+    };
+    let (Some(old_grid), Some(grid)) = (positions::side(old_tokens - 1), positions::side(tokens - 1)) else { return Ok(None) };
+    if old_grid == grid || old_width != width {
+        return Ok(None);
+    }
+    let resampled = positions::resample(found, grid).map_err(|e: TchError| e.to_string())?;
+    Ok(resampled.map(|tensor| ((old_grid as usize, grid as usize), tensor)))
+}
+
+/// Every difference between what the network wants and what was found, in one message; names for which `optional` holds may be missing.
+fn fit(variables: &Variables, found: &Named, optional: impl Fn(&str) -> bool) -> Result<(), String> {
+    let wanted: BTreeMap<&str, Vec<i64>> = variables.iter().map(|variable| (variable.name.as_str(), variable.shape())).collect();
+    let missing =
+        wanted.keys().filter(|&&name| !found.contains_key(name) && !optional(name)).map(|name| format!("`{name}`")).collect();
+    let unexpected = found.keys().filter(|name| !wanted.contains_key(name.as_str())).map(|name| format!("`{name}`")).collect();
+    let misshapen = wanted.iter().filter_map(|(name, shape)| {
+        let size = found.get(*name)?.size();
+        (size != *shape).then(|| format!("`{name}` is {size:?}, not {shape:?}"))
+    });
+    let faults: Vec<String> = [("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen.collect())]
+        .into_iter()
+        .filter_map(|(what, names): (&str, Vec<String>)| listed(what, &names))
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+}
+
+fn listed(what: &str, names: &[String]) -> Option<String> {
+    const SHOWN: usize = 5;
+    let more = names.len().saturating_sub(SHOWN);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| format!("{} {what}: {}{tail}", names.len(), names[..names.len() - more].join(", ")))
+}
+
+fn copy(variables: &Variables, found: &Named) -> Result<usize, String> {
+    tch::no_grad(|| {
+        let mut copied = 0;
+        for variable in variables.iter() {
+            if let Some(tensor) = found.get(&variable.name) {
+                variable.tensor.shallow_clone().f_copy_(tensor).map_err(|e| e.to_string())?;
+                copied += 1;
+            }
+        }
+        Ok(copied)
+    })
+}
+
+/// An error about tensors that do not come from a named file.
+pub(super) fn misfit(backbone: &str, message: String) -> Error {
+    Error::usage(format!("these weights are not {backbone}'s: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::super::init::Init;
+    use super::*;
+
+    fn zeros(shape: &[i64]) -> Tensor {
+        Tensor::zeros(shape, (Kind::Float, Device::Cpu))
+    }
+
+    /// A network of two tensors a layer.
+    fn small(classes: i64) -> Variables {
+        let mut variables = Variables::new(Device::Cpu);
+        let mut root = variables.root();
+        root.under("conv1").parameter("weight", &[2, 3], Init::Zeros).unwrap();
+        root.under("bn1").buffer("running_mean", &[2], Init::Zeros).unwrap();
+        root.under("fc").parameter("weight", &[classes, 2], Init::Zeros).unwrap();
+        root.under("fc").parameter("bias", &[classes], Init::Zeros).unwrap();
+        variables
+    }
+
+    fn file(tensors: &[(&str, &[i64])]) -> Vec<(String, Tensor)> {
+        tensors.iter().map(|&(name, shape)| (name.to_owned(), zeros(shape) + 1.0)).collect()
+    }
+
+    const BODY: [(&str, &[i64]); 3] = [("conv1.weight", &[2, 3]), ("bn1.running_mean", &[2]), ("bn1.num_batches_tracked", &[])];
+
+    #[test]
+    fn the_head_stays_where_the_classes_differ_and_the_counter_is_ignored() {
+        let variables = small(4);
+        let tensors = file(&[BODY.as_slice(), &[("fc.weight", &[1000, 2]), ("fc.bias", &[1000])]].concat());
+        let report = load_pretrained(&variables, "fc", &tensors).unwrap();
+        assert_eq!(report, LoadReport { loaded: 2, head_replaced: true, positions_resampled: None });
+        let sums: Vec<f64> = variables.iter().map(|variable| variable.tensor.sum(Kind::Double).double_value(&[])).collect();
+        assert_eq!(sums, [6.0, 2.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_head_of_the_same_classes_is_loaded_and_a_missing_one_is_as_another() {
+        let with_head = file(&[BODY.as_slice(), &[("fc.weight", &[4, 2]), ("fc.bias", &[4])]].concat());
+        assert_eq!(load_pretrained(&small(4), "fc", &with_head).unwrap(), LoadReport { loaded: 4, ..Default::default() });
+        assert!(load_pretrained(&small(4), "fc", &file(&BODY)).unwrap().head_replaced);
+    }
+
+    #[test]
+    fn one_message_names_all_that_does_not_fit_and_nothing_is_copied() {
+        let variables = small(4);
+        let tensors = file(&[("conv1.weight", &[2, 5]), ("fc.weight", &[4, 2]), ("fc.bias", &[4]), ("layer1.weight", &[1])]);
+        let message = load_exact(&variables, &tensors).unwrap_err();
+        assert_eq!(
+            message,
+            "1 missing: `bn1.running_mean`; 1 unexpected: `layer1.weight`; 1 of another shape: `conv1.weight` is [2, 5], not [2, 3]"
+        );
+        assert!(variables.iter().all(|variable| variable.tensor.abs().max().double_value(&[]) == 0.0));
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let names: Vec<String> = (0..7).map(|n| n.to_string()).collect();
+        assert_eq!(listed("missing", &names).unwrap(), "7 missing: 0, 1, 2, 3, 4 and 2 more");
+        assert_eq!(listed("missing", &[]), None);
+    }
+}
