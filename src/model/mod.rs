@@ -7,7 +7,7 @@
 //!   .forward(images [N, 3, S, S] in 0..1, train) → [N, classes]
 //! ```
 //!
-//! A backbone is one line in [`registry`] and one file a family ([`resnet`], [`vit`]). Names, shapes and initial values are declared
+//! A backbone is one line in [`registry`] and one file a family (`resnet.rs`, `vit.rs`). Names, shapes and initial values are declared
 //! where a layer is built, so the parameters, the file format and the initialisation cannot drift apart.
 //! As in the original recipe no mean or standard deviation is taken off the images.
 

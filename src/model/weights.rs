@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tch::{TchError, Tensor};
+use tch::Tensor;
 
-use super::variables::{Variable, Variables};
+use super::variables::Variables;
 use super::{positions, vit};
 use crate::error::{Error, Result};
 
@@ -39,11 +39,11 @@ pub(super) fn load_pretrained(variables: &Variables, head: &str, tensors: &[(Str
         report.head_replaced = true;
     }
     if let Some(wanted) = variables.iter().find(|variable| variable.name == vit::POSITIONS)
-        && let Some((grids, resampled)) =
-            found.get(vit::POSITIONS).and_then(|found| fit_positions(wanted, found).transpose()).transpose()?
+        && let Some(positions) = found.get_mut(vit::POSITIONS)
+        && let Some((from, to)) = positions::grids(&positions.size(), &wanted.shape())
     {
-        found.insert(vit::POSITIONS.to_owned(), resampled);
-        report.positions_resampled = Some(grids);
+        *positions = positions::resample(positions, from, to).map_err(|e| e.to_string())?;
+        report.positions_resampled = Some((from as usize, to as usize));
     }
     fit(variables, &found, |name| report.head_replaced && is_head(name))?;
     report.loaded = copy(variables, &found)?;
@@ -56,19 +56,6 @@ type Named = BTreeMap<String, Tensor>;
 fn by_name(tensors: &[(String, Tensor)]) -> Named {
     let kept = tensors.iter().filter(|(name, _)| !name.ends_with(".num_batches_tracked"));
     kept.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
-}
-
-/// Both grids and the resampled embedding, if only the grid differs.
-fn fit_positions(wanted: &Variable, found: &Tensor) -> Result<Option<((usize, usize), Tensor)>, String> {
-    let (&[_, old_tokens, old_width], &[_, tokens, width]) = (found.size().as_slice(), wanted.shape().as_slice()) else {
-        return Ok(None);
-    };
-    let (Some(old_grid), Some(grid)) = (positions::side(old_tokens - 1), positions::side(tokens - 1)) else { return Ok(None) };
-    if old_grid == grid || old_width != width {
-        return Ok(None);
-    }
-    let resampled = positions::resample(found, grid).map_err(|e: TchError| e.to_string())?;
-    Ok(resampled.map(|tensor| ((old_grid as usize, grid as usize), tensor)))
 }
 
 /// Every difference between what the network wants and what was found, in one message; names for which `optional` holds may be missing.
@@ -124,14 +111,14 @@ mod tests {
         Tensor::zeros(shape, (Kind::Float, Device::Cpu))
     }
 
-    /// A network of two tensors a layer.
+    /// A network of one layer.
     fn small(classes: i64) -> Variables {
         let mut variables = Variables::new(Device::Cpu);
         let mut root = variables.root();
-        root.under("conv1").parameter("weight", &[2, 3], Init::Zeros).unwrap();
-        root.under("bn1").buffer("running_mean", &[2], Init::Zeros).unwrap();
-        root.under("fc").parameter("weight", &[classes, 2], Init::Zeros).unwrap();
-        root.under("fc").parameter("bias", &[classes], Init::Zeros).unwrap();
+        drop(root.parameter("conv1.weight", &[2, 3], Init::Zeros).unwrap());
+        drop(root.buffer("bn1.running_mean", &[2], Init::Zeros).unwrap());
+        drop(root.parameter("fc.weight", &[classes, 2], Init::Zeros).unwrap());
+        drop(root.parameter("fc.bias", &[classes], Init::Zeros).unwrap());
         variables
     }
 
