@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_librarys_words_are_kept_and_its_stack_is_not() {
-        let error = Error::library("libtorch", "output_size must be 2\nException raised from pool at pool.cpp:106\nframe #0: ...");
+        let error =
+            Error::library("libtorch", "output_size must be 2\nException raised from pool at pool.cpp:106\nframe #0: ...");
         assert_eq!(error.to_string(), "libtorch: output_size must be 2");
     }
 
