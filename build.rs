@@ -1,2 +1,130 @@
-//! Build-time facts for the binary.
-fn main() {}
+//! Finds libtorch and MPI, compiles the C++ bridge of `src/comm/bridge` against them, and notes the git commit.
+//!
+//! `torch` alone compiles what the tch crate lacks; `torch` with `mpi` also the process group and the Reducer.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    note_git_commit();
+    #[cfg(feature = "torch")]
+    bridge::build();
+}
+
+/// Sets `BIOSCAN_GIT_COMMIT` for `env!`: the commit this is built from, empty outside a checkout.
+fn note_git_commit() {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("Cargo sets it"));
+    // A source tree unpacked inside someone else's repository must not claim that repository's commit.
+    let is_checkout = git(&here, &["rev-parse", "--show-toplevel"])
+        .is_some_and(|top| Path::new(&top).canonicalize().ok() == here.canonicalize().ok());
+    let commit = if is_checkout { git(&here, &["rev-parse", "HEAD"]) } else { None };
+    println!("cargo::rustc-env=BIOSCAN_GIT_COMMIT={}", commit.unwrap_or_default());
+    if is_checkout {
+        // The reflog of HEAD grows with every commit and checkout; HEAD itself covers repositories that keep no reflog.
+        for file in ["HEAD", "logs/HEAD"] {
+            let path = git(&here, &["rev-parse", "--git-path", file]).map(|path| here.join(path));
+            // Cargo takes a path that does not exist for changed, each time.
+            if let Some(path) = path.filter(|path| path.exists()) {
+                println!("cargo::rerun-if-changed={}", path.display());
+            }
+        }
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(feature = "torch")]
+mod bridge {
+    use super::{Path, PathBuf, env};
+    use std::fs;
+
+    /// The libtorch that the pinned tch crate is written for.
+    const LIBTORCH_WANTED: &str = "2.11.0";
+
+    const FOLDER: &str = "src/comm/bridge";
+
+    pub fn build() {
+        let libtorch = Libtorch::find();
+        libtorch.check_version();
+        // For every binary and test: the program finds libtorch by itself, without LD_LIBRARY_PATH.
+        println!("cargo::rustc-link-arg=-Wl,-rpath,{}", libtorch.libraries.display());
+
+        let mut sources = vec!["tensor.cpp"];
+        let mut compiler = cc::Build::new();
+        compiler
+            .cpp(true)
+            .std("c++17")
+            .extra_warnings(true)
+            .define("_GLIBCXX_USE_CXX11_ABI", env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into()).as_str());
+        for folder in [libtorch.include.clone(), libtorch.include.join("torch/csrc/api/include")] {
+            compiler.flag("-isystem").flag(folder);
+        }
+        #[cfg(feature = "mpi")]
+        {
+            sources.extend(["mpi_worker.cpp", "mpi_backend.cpp", "process_group.cpp", "reducer.cpp"]);
+            // The same probe as the mpi crate's, so that both speak to one MPI library, which that crate links.
+            let mpi = build_probe_mpi::probe().unwrap_or_else(|reasons| panic!("no MPI library was found: {reasons:?}"));
+            // Open MPI's C++ bindings are gone from the standard and would have to be linked.
+            compiler.define("OMPI_SKIP_MPICXX", None).define("MPICH_SKIP_MPICXX", None);
+            for folder in mpi.include_paths {
+                compiler.flag("-isystem").flag(folder);
+            }
+        }
+        println!("cargo::rerun-if-changed={FOLDER}");
+        println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
+        compiler.files(sources.iter().map(|source| Path::new(FOLDER).join(source))).compile("bioscan_bridge");
+    }
+
+    struct Libtorch {
+        include: PathBuf,
+        libraries: PathBuf,
+    }
+
+    impl Libtorch {
+        /// The one that torch-sys links to.
+        fn find() -> Self {
+            println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
+            let libraries = PathBuf::from(env::var_os("DEP_TCH_LIBTORCH_LIB").expect("torch-sys, a direct dependency, sets it"));
+            let root = env::var_os("LIBTORCH_INCLUDE").map(PathBuf::from);
+            let root = root.or_else(|| libraries.parent().map(Path::to_owned)).expect("libtorch's lib folder has a parent");
+            Self { include: root.join("include"), libraries }
+        }
+
+        /// torch-sys reads the version of a plain libtorch but not of a Python wheel; a wrong one compiles or crashes by luck.
+        fn check_version(&self) {
+            println!("cargo::rerun-if-env-changed=LIBTORCH_BYPASS_VERSION_CHECK");
+            if env::var_os("LIBTORCH_BYPASS_VERSION_CHECK").is_some() {
+                return;
+            }
+            // The header moved in 2.10.
+            let headers = ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h"];
+            let header = headers.iter().map(|header| self.include.join(header)).find(|header| {
+                fs::read_to_string(header).is_ok_and(|text| text.contains("TORCH_VERSION_MAJOR "))
+            });
+            let found = header.as_deref().and_then(version_in).unwrap_or_else(|| "an unknown version".into());
+            assert!(
+                found == LIBTORCH_WANTED,
+                "libtorch in {} is {found}, this program wants {LIBTORCH_WANTED}.\n\
+                 Install torch=={LIBTORCH_WANTED} (`make setup` does), or change the tch dependency to the one that goes with {found}, \
+                 or set LIBTORCH_BYPASS_VERSION_CHECK=1 to try it as it is.",
+                self.libraries.display()
+            );
+        }
+    }
+
+    /// "2.11.0" out of `#define TORCH_VERSION_MAJOR 2` and its two sisters.
+    fn version_in(header: &Path) -> Option<String> {
+        println!("cargo::rerun-if-changed={}", header.display());
+        let text = fs::read_to_string(header).ok()?;
+        let part = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix("#define TORCH_VERSION_")?.strip_prefix(name))?;
+            line.trim().parse::<u32>().ok()
+        };
+        Some(format!("{}.{}.{}", part("MAJOR")?, part("MINOR")?, part("PATCH")?))
+    }
+}

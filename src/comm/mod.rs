@@ -3,9 +3,17 @@
 //! Under `mpirun` or `srun` the ranks come from MPI; a plain start is a world of one that never touches MPI. The gradients travel
 //! another way, through libtorch's own process group over the same MPI.
 
+#[cfg(feature = "torch")]
+mod bridge;
 #[cfg(feature = "mpi")]
 mod mpi_ranks;
+#[cfg(all(feature = "mpi", feature = "torch"))]
+pub mod process_group;
+#[cfg(all(feature = "mpi", feature = "torch"))]
+pub mod reducer;
 pub mod signals;
+#[cfg(feature = "torch")]
+pub mod tensor_ext;
 
 use crate::error::{Error, Result};
 

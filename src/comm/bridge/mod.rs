@@ -1,0 +1,95 @@
+//! The C ABI of the C++ bridge: handles and tensors in, a message out where a call failed.
+
+use std::ffi::{CStr, c_char};
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+/// Null, or a message that C++ allocated. Never dropped by itself: [`outcome`] consumes it.
+pub(super) type Message = *mut c_char;
+
+unsafe extern "C" {
+    fn bioscan_free_message(message: Message);
+    pub(super) fn bioscan_clear_gradients(parameters: *const *const C_tensor, count: usize) -> Message;
+    pub(super) fn bioscan_load_cuda() -> Message;
+}
+
+#[cfg(feature = "mpi")]
+pub(super) use distributed::*;
+
+#[cfg(feature = "mpi")]
+mod distributed {
+    use super::{C_tensor, Message};
+    use std::ffi::c_int;
+
+    /// `bioscan::Group` in C++.
+    #[repr(C)]
+    pub(in crate::comm) struct Group {
+        opaque: [u8; 0],
+    }
+
+    /// A `c10d::Reducer` in C++.
+    #[repr(C)]
+    pub(in crate::comm) struct Reducer {
+        opaque: [u8; 0],
+    }
+
+    /// Mirrors `ReducerOptions` in reducer.cpp.
+    #[repr(C)]
+    pub(in crate::comm) struct ReducerOptions {
+        pub bucket_bytes: i64,
+        pub first_bucket_bytes: i64,
+        pub find_unused: bool,
+        pub gradient_as_bucket_view: bool,
+        pub rebuild_buckets: bool,
+    }
+
+    unsafe extern "C" {
+        pub(in crate::comm) fn bioscan_group_new(
+            communicator: c_int,
+            timeout_ms: u64,
+            poll_us: u64,
+            out: *mut *mut Group,
+        ) -> Message;
+        pub(in crate::comm) fn bioscan_group_free(group: *mut Group) -> Message;
+        pub(in crate::comm) fn bioscan_group_all_reduce_sum(group: *const Group, tensor: *const C_tensor) -> Message;
+        pub(in crate::comm) fn bioscan_group_broadcast_coalesced(
+            group: *const Group,
+            tensors: *const *const C_tensor,
+            count: usize,
+            root: c_int,
+        ) -> Message;
+        pub(in crate::comm) fn bioscan_group_barrier(group: *const Group) -> Message;
+        pub(in crate::comm) fn bioscan_reducer_new(
+            group: *const Group,
+            parameters: *const *const C_tensor,
+            count: usize,
+            options: *const ReducerOptions,
+            out: *mut *mut Reducer,
+        ) -> Message;
+        pub(in crate::comm) fn bioscan_reducer_free(reducer: *mut Reducer) -> Message;
+        pub(in crate::comm) fn bioscan_reducer_prepare_for_forward(reducer: *mut Reducer) -> Message;
+        pub(in crate::comm) fn bioscan_reducer_prepare_for_backward(
+            reducer: *mut Reducer,
+            outputs: *const *const C_tensor,
+            count: usize,
+        ) -> Message;
+    }
+}
+
+/// What the call said, its memory given back.
+pub(super) fn outcome(message: Message) -> Result<(), String> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the bridge returns null or a NUL-terminated string that is ours until it is freed, here and only here.
+    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned();
+    // SAFETY: as above.
+    unsafe { bioscan_free_message(message) };
+    Err(text)
+}
+
+/// The handles of tensors; the tensors must outlive every use of them.
+pub(super) fn handles<'t>(tensors: impl IntoIterator<Item = &'t Tensor>) -> Vec<*const C_tensor> {
+    tensors.into_iter().map(Tensor::as_ptr).collect()
+}

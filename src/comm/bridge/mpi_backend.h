@@ -1,0 +1,38 @@
+// A c10d backend for tensors on the CPU over MPI: the four collectives that process groups and the Reducer use.
+#pragma once
+
+#include "mpi_worker.h"
+
+#include <torch/csrc/distributed/c10d/Backend.hpp>
+
+#include <string>
+#include <vector>
+
+namespace bioscan {
+
+class MpiBackend final : public c10d::Backend {
+ public:
+  // Collective over `parent`, and so is the destructor.
+  static c10::intrusive_ptr<MpiBackend> over(MPI_Comm parent, Patience patience);
+
+  MpiBackend(int rank, int size, MPI_Comm parent, Patience patience);
+
+  // The signature is libtorch's.
+  // NOLINTNEXTLINE(readability-const-return-type)
+  const std::string getBackendName() const override { return "mpi"; }
+
+  c10::intrusive_ptr<c10d::Work> allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions& options) override;
+  c10::intrusive_ptr<c10d::Work> broadcast(std::vector<at::Tensor>& tensors, const c10d::BroadcastOptions& options) override;
+  c10::intrusive_ptr<c10d::Work> allgather(
+      std::vector<std::vector<at::Tensor>>& outputs,
+      std::vector<at::Tensor>& inputs,
+      const c10d::AllgatherOptions& options) override;
+  c10::intrusive_ptr<c10d::Work> barrier(const c10d::BarrierOptions& options) override;
+
+ private:
+  c10::intrusive_ptr<c10d::Work> submit(Collective collective);
+
+  MpiWorker worker_;
+};
+
+}  // namespace bioscan

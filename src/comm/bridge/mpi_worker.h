@@ -1,0 +1,78 @@
+// The one thread that runs collectives over MPI, in the order they were asked for.
+#pragma once
+
+#include "mpi_work.h"
+
+#include <mpi.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace bioscan {
+
+// How long to wait for the other ranks, and how.
+struct Patience {
+  // A collective that takes longer fails, and with it every later one.
+  std::chrono::milliseconds timeout;
+  // Sleep between two looks at a collective whose partners are late; zero never sleeps, at the price of a core.
+  std::chrono::microseconds poll;
+};
+
+// A collective as the worker sees it.
+struct Collective {
+  // Starts one non-blocking MPI call; returns MPI's error code.
+  using Piece = std::function<int(MPI_Comm, MPI_Request*)>;
+
+  const char* name;
+  c10::intrusive_ptr<MpiWork> work;
+  // Run one after the other. Large messages are cut because MPI's algorithms slow down on them (100 MB whole: up to six times).
+  std::vector<Piece> pieces;
+  // Buffers that MPI reads or writes and `work` does not hold.
+  std::vector<at::Tensor> buffers;
+  // Runs on the worker thread after the last piece; may be empty.
+  std::function<void()> finish;
+};
+
+class MpiWorker {
+ public:
+  // Takes a duplicate of `parent` for itself, so that its messages never meet anyone else's. Collective over `parent`.
+  MpiWorker(MPI_Comm parent, Patience patience);
+  // Finishes what is queued. Collective, unless a collective has failed.
+  ~MpiWorker();
+
+  MpiWorker(const MpiWorker&) = delete;
+  MpiWorker& operator=(const MpiWorker&) = delete;
+
+  void submit(Collective collective);
+
+ private:
+  void loop();
+  void execute(Collective& collective);
+  void complete(const Collective& collective, MPI_Request& request) const;
+
+  MPI_Comm communicator_ = MPI_COMM_NULL;
+  Patience patience_;
+
+  std::mutex mutex_;
+  std::condition_variable arrival_;
+  std::deque<Collective> queue_;
+  bool stopping_ = false;
+
+  // The first failure; only the worker thread touches it before it is joined. After one collective is lost the ranks no longer
+  // agree on which comes next, so that none may be started again.
+  std::exception_ptr failure_;
+
+  // Last, so that it starts when everything above exists.
+  std::thread thread_;
+};
+
+// Throws what MPI says about `code` unless it is success.
+void check_mpi(int code, const char* call);
+
+}  // namespace bioscan

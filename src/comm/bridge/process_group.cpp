@@ -1,0 +1,59 @@
+// c10d::ProcessGroup for Rust.
+#include "process_group.h"
+
+#include "guard.h"
+#include "mpi_backend.h"
+
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/distributed/c10d/comm.hpp>
+
+using bioscan::Group;
+using bioscan::guarded;
+using bioscan::Message;
+
+namespace {
+
+// As PyTorch's DistributedDataParallel: large enough that small tensors share a message.
+constexpr size_t kBroadcastBytes = size_t{250} << 20;
+
+}  // namespace
+
+extern "C" {
+
+// `communicator` is the Fortran handle: an integer whatever the MPI library, so that Rust and C++ need not agree on MPI_Comm.
+Message bioscan_group_new(int communicator, uint64_t timeout_ms, uint64_t poll_us, Group** out) {
+  return guarded([&] {
+    const bioscan::Patience patience{std::chrono::milliseconds(timeout_ms), std::chrono::microseconds(poll_us)};
+    const auto backend = bioscan::MpiBackend::over(MPI_Comm_f2c(communicator), patience);
+    auto group = c10::make_intrusive<c10d::ProcessGroup>(backend->getRank(), backend->getSize());
+    group->setBackend(c10::DeviceType::CPU, c10d::ProcessGroup::MPI, backend);
+    group->setDefaultBackend(c10d::ProcessGroup::MPI);
+    group->setGroupName("bioscan");
+    *out = new Group{std::move(group)};  // NOLINT(cppcoreguidelines-owning-memory): owned by Rust
+  });
+}
+
+Message bioscan_group_free(Group* group) {
+  return guarded([&] { delete group; });  // NOLINT(cppcoreguidelines-owning-memory): given back by Rust
+}
+
+Message bioscan_group_all_reduce_sum(const Group* group, const at::Tensor* tensor) {
+  return guarded([&] {
+    std::vector<at::Tensor> tensors{*tensor};
+    group->handle->allreduce(tensors)->wait();
+  });
+}
+
+Message bioscan_group_broadcast_coalesced(const Group* group, const at::Tensor* const* tensors, size_t count, int root) {
+  return guarded([&] {
+    // The targets may be parameters, leaves that autograd forbids to change in place.
+    const at::NoGradGuard no_grad;
+    c10d::broadcast_coalesced(group->handle, bioscan::tensors_from(tensors, count), kBroadcastBytes, root);
+  });
+}
+
+Message bioscan_group_barrier(const Group* group) {
+  return guarded([&] { group->handle->barrier()->wait(); });
+}
+
+}  // extern "C"

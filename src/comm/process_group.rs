@@ -1,0 +1,128 @@
+//! Ranks as libtorch sees them: the world's communicator in, tensors summed and shared over the ranks out.
+//!
+//! The group is libtorch's own `c10d::ProcessGroup`; for tensors in main memory it talks through a small c10d backend over MPI
+//! (`bridge/mpi_backend.h`). Collectives run on one thread of their own, in the order they were asked for, on a duplicate of the
+//! world's communicator: they may overlap with anything else that the program sends.
+
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use super::{World, bridge};
+use crate::error::{Error, Result};
+use tch::Tensor;
+
+/// How a [`ProcessGroup`] waits for the other ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupOptions {
+    /// A collective that takes longer fails, and with it every later one of this group.
+    pub timeout: Duration,
+    /// What the communication thread does in the meantime.
+    pub poll: Poll,
+}
+
+impl Default for GroupOptions {
+    /// Half an hour, as in PyTorch, looking every 100 µs.
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(30 * 60), poll: Poll::Every(Duration::from_micros(100)) }
+    }
+}
+
+/// How the communication thread waits for a rank that is late by more than a millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// Asleep, looking this often (rounded to microseconds, at least one). Costs a tenth of a core or less.
+    Every(Duration),
+    /// Never asleep: somewhat faster, where each rank has a core to spare.
+    Busy,
+}
+
+/// All ranks of the [`World`], able to share tensors. Not `Send`: its collectives must be asked for in the same order on every rank.
+#[derive(Debug)]
+pub struct ProcessGroup<'world> {
+    handle: NonNull<bridge::Group>,
+    /// Freeing the communicator needs MPI: the group must go before the world does.
+    world: PhantomData<&'world World>,
+}
+
+impl<'world> ProcessGroup<'world> {
+    /// A group over all ranks of `world`. Collective: every rank calls it, and drops it, at the same place.
+    ///
+    /// # Errors
+    /// When `world` is a single process without MPI, or MPI runs without `MPI_THREAD_MULTIPLE`.
+    pub fn over_mpi(world: &'world World, options: GroupOptions) -> Result<Self> {
+        let communicator =
+            world.fortran_handle().ok_or_else(|| Error::Comm("a process group needs ranks started by an MPI launcher".into()))?;
+        let poll_us = match options.poll {
+            Poll::Every(pause) => whole(pause.as_micros()).max(1),
+            Poll::Busy => 0,
+        };
+        let mut handle = ptr::null_mut();
+        // SAFETY: the communicator lives as long as `world`; `handle` is written on success.
+        let message =
+            unsafe { bridge::bioscan_group_new(communicator, whole(options.timeout.as_millis()), poll_us, &raw mut handle) };
+        finished(message)?;
+        let handle = NonNull::new(handle).expect("a call without a message has set the handle");
+        Ok(Self { handle, world: PhantomData })
+    }
+
+    /// Adds up `tensor` over all ranks, in place; every rank ends with the same bits.
+    ///
+    /// Takes a contiguous tensor in main memory, of the same shape on all ranks: float32, float64 or integers.
+    ///
+    /// # Errors
+    /// For any other tensor, and when not all ranks arrive before the time-out.
+    pub fn all_reduce_sum(&self, tensor: &Tensor) -> Result<()> {
+        // SAFETY: the group and the tensor are live and outlive the call, which waits for its end.
+        finished(unsafe { bridge::bioscan_group_all_reduce_sum(self.as_ptr(), tensor.as_ptr()) })
+    }
+
+    /// Overwrites `tensors` on every rank with those of rank `root`, many to a message.
+    ///
+    /// The ranks give tensors of the same shapes and kinds in the same order (sorted by name, or in the order of creation).
+    /// Parameters may be among them: this is how all ranks start from the same weights, and how BatchNorm's statistics are shared.
+    ///
+    /// # Errors
+    /// When `root` is no rank, and when not all ranks arrive before the time-out.
+    pub fn broadcast_coalesced(&self, tensors: &[Tensor], root: usize) -> Result<()> {
+        let root = i32::try_from(root).map_err(|_| Error::Comm(format!("there is no rank {root}")))?;
+        if tensors.is_empty() {
+            return Ok(());
+        }
+        let handles = bridge::handles(tensors);
+        // SAFETY: as above.
+        finished(unsafe { bridge::bioscan_group_broadcast_coalesced(self.as_ptr(), handles.as_ptr(), handles.len(), root) })
+    }
+
+    /// Returns when every rank has come here.
+    ///
+    /// # Errors
+    /// When not all do before the time-out.
+    pub fn barrier(&self) -> Result<()> {
+        // SAFETY: the group is live.
+        finished(unsafe { bridge::bioscan_group_barrier(self.as_ptr()) })
+    }
+
+    pub(super) fn as_ptr(&self) -> *const bridge::Group {
+        self.handle.as_ptr()
+    }
+}
+
+impl Drop for ProcessGroup<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `bioscan_group_new` and nobody uses it after this.
+        if let Err(error) = finished(unsafe { bridge::bioscan_group_free(self.handle.as_ptr()) }) {
+            tracing::warn!("closing the process group: {error}");
+        }
+    }
+}
+
+/// The outcome of a call that talks to other ranks.
+pub(super) fn finished(message: bridge::Message) -> Result<()> {
+    bridge::outcome(message).map_err(Error::Comm)
+}
+
+/// Durations beyond what C++ counts are as good as endless.
+fn whole(units: u128) -> u64 {
+    u64::try_from(units).unwrap_or(u64::MAX).min(i64::MAX as u64)
+}
