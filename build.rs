@@ -103,9 +103,10 @@ mod bridge {
             }
             // The header moved in 2.10.
             let headers = ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h"];
-            let header = headers.iter().map(|header| self.include.join(header)).find(|header| {
-                fs::read_to_string(header).is_ok_and(|text| text.contains("TORCH_VERSION_MAJOR "))
-            });
+            let header = headers
+                .iter()
+                .map(|header| self.include.join(header))
+                .find(|header| fs::read_to_string(header).is_ok_and(|text| text.contains("TORCH_VERSION_MAJOR ")));
             let found = header.as_deref().and_then(version_in).unwrap_or_else(|| "an unknown version".into());
             assert!(
                 found == LIBTORCH_WANTED,

@@ -9,10 +9,10 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bioscan_hpc::comm::World;
 use bioscan_hpc::comm::process_group::{GroupOptions, Poll, ProcessGroup};
 use bioscan_hpc::comm::reducer::{Reducer, ReducerOptions, loss_weight, zero_loss};
 use bioscan_hpc::comm::tensor_ext::clear_gradients;
+use bioscan_hpc::comm::{World, abort};
 use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Tensor};
 
@@ -113,7 +113,7 @@ fn print_notes(output: &Output) {
 fn rank() {
     let Ok(part) = std::env::var(PART) else { return };
     let world = World::connect().unwrap();
-    abort_on_panic(&world);
+    end_all_ranks_on_panic();
     match part.as_str() {
         "even_batch" => gradients_agree(&world, &[4, 4]),
         "ragged_batch" => gradients_agree(&world, &[4, 3, 0]),
@@ -127,14 +127,12 @@ fn rank() {
     }
 }
 
-/// Without it, the other ranks would wait for a rank that failed an assertion.
-fn abort_on_panic(world: &World) {
-    let rank = world.rank();
-    let tell = std::panic::take_hook();
+/// Without it, the other ranks would wait for one that failed an assertion.
+fn end_all_ranks_on_panic() {
+    let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        eprintln!("rank {rank} panicked");
-        std::process::exit(101);
+        report(panic);
+        abort(1);
     }));
 }
 
@@ -231,7 +229,8 @@ fn gradients_agree(world: &World, share: &[usize]) {
 
         let net = Net::new(kind, 1);
         // Buckets of a few hundred bytes, so that this small network has several.
-        let options = ReducerOptions { bucket_bytes: 512, first_bucket_bytes: 64, gradient_as_bucket_view: views, ..Default::default() };
+        let options =
+            ReducerOptions { bucket_bytes: 512, first_bucket_bytes: 64, gradient_as_bucket_view: views, ..Default::default() };
         let mut reducer = Reducer::new(&group, &net.parameters(), options).unwrap();
         backward(&net, &mut reducer, &whole, share, world.rank()).unwrap();
 
@@ -359,5 +358,5 @@ fn missing(world: &World) {
     drop(reducer);
     drop(group);
     fs::write(Path::new(&std::env::var(FOLDER).unwrap()).join("story"), format!("{error}\n{later}")).unwrap();
-    world.abort(6);
+    abort(6);
 }
