@@ -15,26 +15,17 @@ use tch::Tensor;
 /// How a [`ProcessGroup`] waits for the other ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupOptions {
-    /// A collective that takes longer fails, and with it every later one of this group.
+    /// A collective that not all ranks have come to by then fails, and with it every later one of this group.
     pub timeout: Duration,
-    /// What the communication thread does in the meantime.
-    pub poll: Poll,
+    /// How often the communication thread looks for a rank that is late; it sleeps in between. Zero never sleeps, which costs a core.
+    pub poll: Duration,
 }
 
 impl Default for GroupOptions {
     /// Half an hour, as in PyTorch, looking every 100 µs.
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30 * 60), poll: Poll::Every(Duration::from_micros(100)) }
+        Self { timeout: Duration::from_secs(30 * 60), poll: Duration::from_micros(100) }
     }
-}
-
-/// How the communication thread waits for a rank that is late by more than a millisecond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poll {
-    /// Asleep, looking this often (rounded to microseconds, at least one). Costs a tenth of a core or less.
-    Every(Duration),
-    /// Never asleep: somewhat faster, where each rank has a core to spare.
-    Busy,
 }
 
 /// All ranks of the [`World`], able to share tensors. Not `Send`: its collectives must be asked for in the same order on every rank.
@@ -53,14 +44,16 @@ impl<'world> ProcessGroup<'world> {
     pub fn over_mpi(world: &'world World, options: GroupOptions) -> Result<Self> {
         let communicator =
             world.fortran_handle().ok_or_else(|| Error::Comm("a process group needs ranks started by an MPI launcher".into()))?;
-        let poll_us = match options.poll {
-            Poll::Every(pause) => whole(pause.as_micros()).max(1),
-            Poll::Busy => 0,
-        };
         let mut handle = ptr::null_mut();
         // SAFETY: the communicator lives as long as `world`; `handle` is written on success.
-        let message =
-            unsafe { bridge::bioscan_group_new(communicator, whole(options.timeout.as_millis()), poll_us, &raw mut handle) };
+        let message = unsafe {
+            bridge::bioscan_group_new(
+                communicator,
+                whole(options.timeout.as_millis()),
+                whole(options.poll.as_micros()),
+                &raw mut handle,
+            )
+        };
         finished(message)?;
         let handle = NonNull::new(handle).expect("a call without a message has set the handle");
         Ok(Self { handle, world: PhantomData })

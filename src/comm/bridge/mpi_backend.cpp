@@ -1,15 +1,17 @@
 #include "mpi_backend.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <climits>
 
 namespace bioscan {
 
 namespace {
 
-// Larger messages run slower per byte in OpenMPI 4 (measured on shared memory).
-constexpr int64_t kPieceBytes = int64_t{4} << 20;
+// Where the speed per byte of OpenMPI 4 peaks on shared memory.
+constexpr size_t kPieceBytes = size_t{4} << 20;
 
 MPI_Datatype datatype_of(at::ScalarType type) {
   switch (type) {
@@ -48,22 +50,22 @@ MPI_Op operation_of(const c10d::ReduceOp& reduction) {
 }
 
 // MPI reads memory in order, without strides. libtorch passes a list for the days of several devices a process; it holds one tensor.
-at::Tensor& sole_dense(std::vector<at::Tensor>& tensors, const char* name) {
+const at::Tensor& sole_dense(const std::vector<at::Tensor>& tensors, const char* name) {
   TORCH_CHECK(tensors.size() == 1, name, " over MPI takes one tensor, not ", tensors.size());
-  at::Tensor& tensor = tensors.front();
+  const at::Tensor& tensor = tensors.front();
   TORCH_CHECK(tensor.layout() == at::kStrided && tensor.is_contiguous(), name, " over MPI needs a contiguous tensor");
   TORCH_CHECK(tensor.device().is_cpu(), name, " over MPI needs a tensor in main memory, not on ", tensor.device());
   return tensor;
 }
 
-// Cuts the `bytes` at `data` into pieces and makes an MPI call of each. `call` takes (start, elements, communicator, request).
+// Cuts the `bytes` at `data` into pieces and makes an MPI call of each: `call(start, elements, communicator, request)`.
 template <typename Call>
 std::vector<Collective::Piece> cut(void* data, size_t bytes, size_t element_bytes, Call call) {
   std::vector<Collective::Piece> pieces;
   auto* const first = static_cast<char*>(data);
   for (size_t offset = 0; offset < bytes; offset += kPieceBytes) {
     char* const start = first + offset;
-    const auto count = static_cast<int>(std::min<size_t>(kPieceBytes, bytes - offset) / element_bytes);
+    const auto count = static_cast<int>(std::min(kPieceBytes, bytes - offset) / element_bytes);
     pieces.emplace_back([call, start, count](MPI_Comm communicator, MPI_Request* request) {
       return call(start, count, communicator, request);
     });
@@ -83,67 +85,66 @@ c10::intrusive_ptr<MpiBackend> MpiBackend::over(MPI_Comm parent, Patience patien
 
 MpiBackend::MpiBackend(int rank, int size, MPI_Comm parent, Patience patience) : Backend(rank, size), worker_(parent, patience) {}
 
-c10::intrusive_ptr<c10d::Work> MpiBackend::submit(Collective collective) {
-  auto work = collective.work;
-  worker_.submit(std::move(collective));
+c10::intrusive_ptr<c10d::Work> MpiBackend::submit(
+    const char* name,
+    c10d::OpType type,
+    std::vector<at::Tensor> results,
+    std::vector<Collective::Piece> pieces) {
+  auto work = c10::make_intrusive<MpiWork>(rank_, type, std::move(results));
+  worker_.submit({name, work, std::move(pieces)});
   return work;
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions& options) {
-  at::Tensor& tensor = sole_dense(tensors, "all-reduce");
+  const at::Tensor& tensor = sole_dense(tensors, "all-reduce");
   const MPI_Datatype type = datatype_of(tensor.scalar_type());
   const MPI_Op operation = operation_of(options.reduceOp);
-  Collective collective{"all-reduce", c10::make_intrusive<MpiWork>(rank_, c10d::OpType::ALLREDUCE, tensors), {}, {}, {}};
-  collective.pieces = cut(
+  auto pieces = cut(
       tensor.data_ptr(), tensor.nbytes(), tensor.element_size(),
       [type, operation](char* start, int count, MPI_Comm communicator, MPI_Request* request) {
         return MPI_Iallreduce(MPI_IN_PLACE, start, count, type, operation, communicator, request);
       });
-  return submit(std::move(collective));
+  return submit("all-reduce", c10d::OpType::ALLREDUCE, tensors, std::move(pieces));
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::broadcast(std::vector<at::Tensor>& tensors, const c10d::BroadcastOptions& options) {
-  at::Tensor& tensor = sole_dense(tensors, "broadcast");
+  const at::Tensor& tensor = sole_dense(tensors, "broadcast");
   const auto root = static_cast<int>(options.rootRank);
-  Collective collective{"broadcast", c10::make_intrusive<MpiWork>(rank_, c10d::OpType::BROADCAST, tensors), {}, {}, {}};
-  collective.pieces =
+  auto pieces =
       cut(tensor.data_ptr(), tensor.nbytes(), 1, [root](char* start, int count, MPI_Comm communicator, MPI_Request* request) {
         return MPI_Ibcast(start, count, MPI_BYTE, root, communicator, request);
       });
-  return submit(std::move(collective));
+  return submit("broadcast", c10d::OpType::BROADCAST, tensors, std::move(pieces));
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(
     std::vector<std::vector<at::Tensor>>& outputs,
     std::vector<at::Tensor>& inputs,
     const c10d::AllgatherOptions& /*options*/) {
-  const at::Tensor& input = sole_dense(inputs, "all-gather");
+  const at::Tensor input = sole_dense(inputs, "all-gather");
   TORCH_CHECK(
       outputs.size() == 1 && outputs.front().size() == static_cast<size_t>(size_), "all-gather needs one output tensor a rank, ",
       size_, " in all");
+  TORCH_CHECK(input.nbytes() <= static_cast<size_t>(INT_MAX), "all-gather over MPI takes less than 2 GiB a rank");
   const std::vector<at::Tensor> targets = outputs.front();
-  // MPI fills one block; the outputs are free to lie anywhere, so they are filled from it.
-  const at::Tensor block = at::empty({size_, input.numel()}, input.options());
-
-  Collective collective{"all-gather", c10::make_intrusive<MpiWork>(rank_, c10d::OpType::ALLGATHER, targets), {}, {input, block}, {}};
-  const auto bytes = static_cast<int>(input.nbytes());
-  TORCH_CHECK(static_cast<size_t>(bytes) == input.nbytes(), "all-gather over MPI takes less than 2 GiB a rank");
-  collective.pieces.emplace_back([input, block, bytes](MPI_Comm communicator, MPI_Request* request) {
-    return MPI_Iallgather(input.data_ptr(), bytes, MPI_BYTE, block.data_ptr(), bytes, MPI_BYTE, communicator, request);
-  });
-  collective.finish = [targets, block] {
-    for (size_t rank = 0; rank < targets.size(); ++rank) {
+  // MPI fills one block; the outputs are free to lie anywhere, so they are filled from it. Blocking, and so done when it returns: the
+  // Reducer gathers a few sizes when it is made, and nothing later.
+  const auto call = [input, targets](MPI_Comm communicator, MPI_Request* /*request*/) {
+    const at::NoGradGuard no_grad;
+    const auto bytes = static_cast<int>(input.nbytes());
+    const at::Tensor block = at::empty({static_cast<int64_t>(targets.size()), input.numel()}, input.options());
+    const int code = MPI_Allgather(input.data_ptr(), bytes, MPI_BYTE, block.data_ptr(), bytes, MPI_BYTE, communicator);
+    for (size_t rank = 0; code == MPI_SUCCESS && rank < targets.size(); ++rank) {
       targets[rank].copy_(block[static_cast<int64_t>(rank)].view_as(targets[rank]));
     }
+    return code;
   };
-  return submit(std::move(collective));
+  return submit("all-gather", c10d::OpType::ALLGATHER, targets, {call});
 }
 
+// The worker meets all ranks before each collective: a barrier is that and nothing more.
 c10::intrusive_ptr<c10d::Work> MpiBackend::barrier(const c10d::BarrierOptions& /*options*/) {
-  Collective collective{
-      "barrier", c10::make_intrusive<MpiWork>(rank_, c10d::OpType::BARRIER, std::vector<at::Tensor>{}), {}, {}, {}};
-  collective.pieces.emplace_back(MPI_Ibarrier);
-  return submit(std::move(collective));
+  return submit("barrier", c10d::OpType::BARRIER, {}, {});
 }
 
 }  // namespace bioscan

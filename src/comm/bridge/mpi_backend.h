@@ -30,7 +30,12 @@ class MpiBackend final : public c10d::Backend {
   c10::intrusive_ptr<c10d::Work> barrier(const c10d::BarrierOptions& options) override;
 
  private:
-  c10::intrusive_ptr<c10d::Work> submit(Collective collective);
+  // `results` are kept alive until the collective has ended.
+  c10::intrusive_ptr<c10d::Work> submit(
+      const char* name,
+      c10d::OpType type,
+      std::vector<at::Tensor> results,
+      std::vector<Collective::Piece> pieces);
 
   MpiWorker worker_;
 };

@@ -18,9 +18,9 @@ namespace bioscan {
 
 // How long to wait for the other ranks, and how.
 struct Patience {
-  // A collective that takes longer fails, and with it every later one.
+  // A collective that not all ranks have come to by then fails, and with it every later one.
   std::chrono::milliseconds timeout;
-  // Sleep between two looks at a collective whose partners are late; zero never sleeps, at the price of a core.
+  // Sleep between two looks for a rank that is late; zero never sleeps, at the price of a core.
   std::chrono::microseconds poll;
 };
 
@@ -31,12 +31,8 @@ struct Collective {
 
   const char* name;
   c10::intrusive_ptr<MpiWork> work;
-  // Run one after the other. Large messages are cut because MPI's algorithms slow down on them (100 MB whole: up to six times).
+  // Run one after the other. Large messages are cut because MPI's algorithms slow down on them (OpenMPI 4, 100 MB whole: half the speed).
   std::vector<Piece> pieces;
-  // Buffers that MPI reads or writes and `work` does not hold.
-  std::vector<at::Tensor> buffers;
-  // Runs on the worker thread after the last piece; may be empty.
-  std::function<void()> finish;
 };
 
 class MpiWorker {
@@ -53,8 +49,8 @@ class MpiWorker {
 
  private:
   void loop();
-  void execute(Collective& collective);
-  void complete(const Collective& collective, MPI_Request& request) const;
+  void execute(const Collective& collective);
+  void wait_for_all_ranks() const;
 
   MPI_Comm communicator_ = MPI_COMM_NULL;
   Patience patience_;
