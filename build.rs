@@ -47,37 +47,64 @@ mod bridge {
     const LIBTORCH_WANTED: &str = "2.11.0";
 
     const FOLDER: &str = "src/comm/bridge";
+    const LIBRARY: &str = "bioscan_bridge";
 
     pub fn build() {
         let libtorch = Libtorch::find();
         libtorch.check_version();
         // For every binary and test: the program finds libtorch by itself, without LD_LIBRARY_PATH.
         println!("cargo::rustc-link-arg=-Wl,-rpath,{}", libtorch.libraries.display());
-
-        let mut sources = vec!["tensor.cpp"];
-        let mut compiler = cc::Build::new();
-        compiler
-            .cpp(true)
-            .std("c++17")
-            .extra_warnings(true)
-            .define("_GLIBCXX_USE_CXX11_ABI", env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into()).as_str());
-        for folder in [libtorch.include.clone(), libtorch.include.join("torch/csrc/api/include")] {
-            compiler.flag("-isystem").flag(folder);
-        }
-        #[cfg(feature = "mpi")]
-        {
-            sources.extend(["mpi_worker.cpp", "mpi_backend.cpp", "process_group.cpp", "reducer.cpp"]);
-            // The same probe as the mpi crate's, so that both speak to one MPI library, which that crate links.
-            let mpi = build_probe_mpi::probe().unwrap_or_else(|reasons| panic!("no MPI library was found: {reasons:?}"));
-            // Open MPI's C++ bindings are gone from the standard and would have to be linked.
-            compiler.define("OMPI_SKIP_MPICXX", None).define("MPICH_SKIP_MPICXX", None);
-            for folder in mpi.include_paths {
-                compiler.flag("-isystem").flag(folder);
-            }
-        }
         println!("cargo::rerun-if-changed={FOLDER}");
         println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
-        compiler.files(sources.iter().map(|source| Path::new(FOLDER).join(source))).compile("bioscan_bridge");
+
+        let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into());
+        let mut includes = vec![libtorch.include.clone(), libtorch.include.join("torch/csrc/api/include")];
+        let mut sources = vec!["tensor.cpp"];
+        if cfg!(feature = "mpi") {
+            includes.extend(mpi_includes());
+            sources.extend(["mpi_worker.cpp", "mpi_backend.cpp", "process_group.cpp", "reducer.cpp"]);
+        }
+
+        let mut compiler = cc::Build::new();
+        compiler.cpp(true).std("c++17").extra_warnings(true).define("_GLIBCXX_USE_CXX11_ABI", abi.as_str());
+        // Open MPI's old C++ bindings would have to be linked.
+        compiler.define("OMPI_SKIP_MPICXX", None);
+        for folder in &includes {
+            // As system headers: our warnings are about our code.
+            compiler.flag("-isystem").flag(folder);
+        }
+        compiler.files(sources.iter().map(|source| Path::new(FOLDER).join(source)));
+        compile_if_changed(&mut compiler, &includes);
+    }
+
+    /// The same probe as the mpi crate's, so that both speak to one MPI library, which that crate links.
+    #[cfg(feature = "mpi")]
+    fn mpi_includes() -> Vec<PathBuf> {
+        build_probe_mpi::probe().unwrap_or_else(|reasons| panic!("no MPI library was found: {reasons:?}")).include_paths
+    }
+
+    #[cfg(not(feature = "mpi"))]
+    fn mpi_includes() -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// libtorch's headers take a minute to compile, and this script runs again after every commit: compiles only what is new.
+    fn compile_if_changed(compiler: &mut cc::Build, includes: &[PathBuf]) {
+        let out = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets it"));
+        let mut made_from = format!("{:?}\n{includes:?}\n", compiler.get_compiler());
+        let mut files: Vec<PathBuf> = fs::read_dir(FOLDER).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        for file in files {
+            made_from += &fs::read_to_string(&file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
+        }
+        let note = out.join("made-from");
+        if fs::read_to_string(&note).ok().as_ref() != Some(&made_from) || !out.join(format!("lib{LIBRARY}.a")).exists() {
+            compiler.cargo_metadata(false).compile(LIBRARY);
+            fs::write(&note, made_from).unwrap_or_else(|error| panic!("cannot write {}: {error}", note.display()));
+        }
+        println!("cargo::rustc-link-search=native={}", out.display());
+        println!("cargo::rustc-link-lib=static={LIBRARY}");
+        println!("cargo::rustc-link-lib=stdc++");
     }
 
     struct Libtorch {
