@@ -125,7 +125,6 @@ pub fn loss_weight(local_samples: usize, global_samples: usize, ranks: usize) ->
 
 /// The loss of a rank without samples: zero, with a gradient of zero in every parameter, so that the rank takes part in the
 /// reductions that the others wait for.
-#[must_use]
 pub fn zero_loss(parameters: &[Tensor]) -> Tensor {
     parameters.iter().map(|parameter| parameter.sum(parameter.kind()) * 0.0).sum()
 }
