@@ -115,7 +115,7 @@ pub(super) fn finished(message: bridge::Message) -> Result<()> {
     bridge::outcome(message).map_err(Error::Comm)
 }
 
-/// Durations beyond what C++ counts are as good as endless.
+/// C++ counts nanoseconds in 64 bits when it compares durations; what goes beyond is as good as endless.
 fn whole(units: u128) -> u64 {
-    u64::try_from(units).unwrap_or(u64::MAX).min(i64::MAX as u64)
+    u64::try_from(units).unwrap_or(u64::MAX).min(i64::MAX as u64 / 1_000_000)
 }

@@ -30,8 +30,8 @@ pub struct ReducerOptions {
     pub gradient_as_bucket_view: bool,
     /// Rearranges the buckets once, after the first step, in the order in which gradients really came.
     ///
-    /// With three or more ranks this changes the last bits of sums from the second step on, so that a resumed run is no longer
-    /// bit-identical to an undisturbed one. Parameters given in the order of the forward pass need it hardly ever.
+    /// Where all-reduces run in a ring, as NCCL's do, over three or more ranks, this changes the last bits of sums from the second step
+    /// on, and a resumed run is no longer bit-identical to an undisturbed one. Parameters in the order of the forward pass hardly need it.
     pub rebuild_buckets: bool,
 }
 

@@ -32,8 +32,9 @@ std::vector<std::vector<size_t>> bucket_layout(const std::vector<at::Tensor>& pa
 
 // A Reducer that can be told to keep its first bucket layout.
 //
-// By default the layout changes after the first step. Which elements share a bucket decides the order in which an all-reduce over three
-// or more ranks adds them up: a run resumed from a checkpoint would differ in the last bits from one that was never stopped.
+// By default the layout changes after the first step. An all-reduce that runs in a ring over three or more ranks adds an element up in an
+// order that depends on its place in the bucket: a run resumed from a checkpoint could then differ in the last bits from one that was
+// never stopped. (Open MPI 4's non-blocking all-reduce, in place, is no ring; NCCL's and others are.)
 class Reducer final : public c10d::Reducer {
  public:
   Reducer(
