@@ -43,8 +43,15 @@ mod bridge {
     use super::{Path, PathBuf, env};
     use std::fs;
 
-    /// The libtorch that the pinned tch crate is written for.
-    const LIBTORCH_WANTED: &str = "2.11.0";
+    /// The libtorch that the pinned tch crate is written for: `torch` under `[package.metadata.libtorch]` in Cargo.toml, where set-up
+    /// reads it too.
+    fn wanted() -> String {
+        let manifest = Path::new(&env::var_os("CARGO_MANIFEST_DIR").expect("Cargo sets it")).join("Cargo.toml");
+        let text = fs::read_to_string(manifest).expect("Cargo has just read it");
+        let pins = text.split_once("[package.metadata.libtorch]").expect("Cargo.toml holds the pin").1;
+        let pin = pins.lines().find_map(|line| line.strip_prefix("torch = \"")?.strip_suffix('"'));
+        pin.expect("Cargo.toml holds the pin").to_owned()
+    }
 
     const FOLDER: &str = "src/comm/bridge";
     const LIBRARY: &str = "bioscan_bridge";
@@ -56,6 +63,7 @@ mod bridge {
         println!("cargo::rustc-link-arg=-Wl,-rpath,{}", libtorch.libraries.display());
         println!("cargo::rerun-if-changed={FOLDER}");
         println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
+        println!("cargo::rerun-if-changed=Cargo.toml");
 
         let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into());
         let mut includes = vec![libtorch.include.clone(), libtorch.include.join("torch/csrc/api/include")];
@@ -132,11 +140,12 @@ mod bridge {
         /// torch-sys reads the version of a plain libtorch but not of a Python wheel; a wrong one compiles or crashes by luck.
         fn check_version(&self) {
             println!("cargo::rerun-if-env-changed=LIBTORCH_BYPASS_VERSION_CHECK");
-            let found = self.version();
+            let (found, wanted) = (self.version(), wanted());
+            println!("cargo::rustc-env=BIOSCAN_TORCH_VERSION={found}");
             assert!(
-                found == LIBTORCH_WANTED || env::var_os("LIBTORCH_BYPASS_VERSION_CHECK").is_some(),
-                "libtorch in {} is {found}, this program wants {LIBTORCH_WANTED}.\n\
-                 Install torch=={LIBTORCH_WANTED} (`make setup` does), or change the tch dependency to the one that goes with {found}, \
+                found == wanted || env::var_os("LIBTORCH_BYPASS_VERSION_CHECK").is_some(),
+                "libtorch in {} is {found}, this program wants {wanted}.\n\
+                 Install torch=={wanted} (`make setup` does), or change the tch dependency to the one that goes with {found}, \
                  or set LIBTORCH_BYPASS_VERSION_CHECK=1 to try it as it is.",
                 self.libraries.display()
             );

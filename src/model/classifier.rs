@@ -90,19 +90,20 @@ impl Model {
         }
     }
 
-    /// The trainable tensors, sorted by name; handles, not copies.
+    /// The trainable tensors in the order of the forward pass, which is the order in which the Reducer's buckets must hold them:
+    /// gradients come in the reverse of it. Handles, not copies.
     #[must_use]
     pub fn parameters(&self) -> Vec<(String, Tensor)> {
         self.named(|variable| variable.trainable)
     }
 
-    /// BatchNorm's running statistics, sorted by name; handles, not copies.
+    /// BatchNorm's running statistics, in the same order; handles, not copies.
     #[must_use]
     pub fn buffers(&self) -> Vec<(String, Tensor)> {
         self.named(|variable| !variable.trainable)
     }
 
-    /// Parameters and buffers together, sorted by name: all that a checkpoint needs. Handles, not copies.
+    /// Parameters and buffers together, in the same order: all that a checkpoint needs. Handles, not copies.
     #[must_use]
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.named(|_| true)
@@ -138,9 +139,7 @@ impl Model {
 
     fn named(&self, keep: impl Fn(&Variable) -> bool) -> Vec<(String, Tensor)> {
         let kept = self.variables.iter().filter(|variable| keep(variable));
-        let mut named: Vec<_> = kept.map(|variable| (variable.name.clone(), variable.tensor.shallow_clone())).collect();
-        named.sort_by(|left, right| left.0.cmp(&right.0));
-        named
+        kept.map(|variable| (variable.name.clone(), variable.tensor.shallow_clone())).collect()
     }
 }
 
