@@ -20,6 +20,8 @@ pub mod error;
 pub mod evaluate;
 #[cfg(feature = "torch")]
 pub mod model;
+#[cfg(feature = "image")]
+pub mod image;
 pub mod random;
 pub mod store;
 pub mod telemetry;
