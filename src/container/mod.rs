@@ -1,0 +1,110 @@
+//! many images ↔ one place that holds them: a folder, a ZIP, an HDF5 file, packs.
+//!
+//! One file a container; each is a [`Reader`], a [`Writer`] or both. The bytes of an image are the same in all of them.
+
+mod folder;
+#[cfg(feature = "hdf5")]
+mod hdf5;
+pub mod pack;
+mod pack_format;
+pub mod zip;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+
+pub use folder::{Folder, FolderWriter};
+#[cfg(feature = "hdf5")]
+pub use hdf5::{Hdf5, Hdf5Writer};
+pub use pack::{Pack, PackWriter, Packs};
+pub use zip::{ZipImages, ZipWriter};
+
+use crate::error::{Error, Result};
+
+/// Which image: its chunk and its file name, as the metadata's `chunk_number` and `image_file` say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageKey {
+    /// Number of the chunk, from 1; 0 where the container does not keep it.
+    pub chunk: u32,
+    /// File name with its ending, without a folder.
+    pub file: String,
+}
+
+impl ImageKey {
+    /// The key of `file` in chunk `chunk`.
+    pub fn new(chunk: u32, file: impl Into<String>) -> Self {
+        Self { chunk, file: file.into() }
+    }
+}
+
+impl fmt::Display for ImageKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "part{}/{}", self.chunk, self.file)
+    }
+}
+
+/// Images by key, from any thread.
+pub trait Reader: Send + Sync {
+    /// Every image held, sorted.
+    fn keys(&self) -> Vec<ImageKey>;
+
+    /// The JPEG bytes of one image; `None` where it is not held. Damaged bytes are an error, never returned.
+    fn read(&self, key: &ImageKey) -> Result<Option<Cow<'_, [u8]>>>;
+}
+
+/// Takes images in the order of their keys; nothing is visible before [`Writer::finish`].
+pub trait Writer {
+    /// Adds one image.
+    fn add(&mut self, key: &ImageKey, jpeg: &[u8]) -> Result<()>;
+
+    /// Makes the container durable and visible. Dropping it instead leaves nothing behind.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Opens whatever lies at `path`: a `.zip`, a `.hdf5` or `.h5`, a folder of packs, or a folder of `part{N}` folders.
+pub fn open(path: &Path) -> Result<Box<dyn Reader>> {
+    if path.is_dir() {
+        return Ok(if Packs::lie_in(path)? { Box::new(Packs::open(path)?) } else { Box::new(Folder::open(path)?) });
+    }
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("zip") => Ok(Box::new(ZipImages::open(path)?)),
+        #[cfg(feature = "hdf5")]
+        Some("hdf5" | "h5") => Ok(Box::new(Hdf5::open(path)?)),
+        #[cfg(not(feature = "hdf5"))]
+        Some("hdf5" | "h5") => Err(Error::Feature { feature: "hdf5" }),
+        _ if !path.exists() => Err(Error::input(path, "there is no such file or folder")),
+        _ => Err(Error::input(path, "not a container of images")
+            .with_help("valid are a .zip, a .hdf5, a folder of .pack files and a folder of part{N} folders")),
+    }
+}
+
+/// The N of a folder or file named `part{N}`; `None` for any other name and for numbers not written plainly.
+#[must_use]
+pub fn chunk_number(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("part")?;
+    let number = digits.parse().ok()?;
+    (u32::to_string(&number) == digits).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_known_by_its_plain_number_alone() {
+        assert_eq!(chunk_number("part113"), Some(113));
+        for name in ["part", "part007", "part+1", "part1.pack", "parts1", "part99999999999"] {
+            assert_eq!(chunk_number(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_container_is_named_with_what_would_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images.rar");
+        std::fs::write(&path, b"x").unwrap();
+        let error = open(&path).err().unwrap();
+        assert!(error.help().unwrap().contains(".zip"));
+        assert!(open(&folder.path().join("nowhere.zip")).is_err());
+    }
+}
