@@ -15,7 +15,10 @@ pub mod signals;
 #[cfg(feature = "torch")]
 pub mod tensor_ext;
 
-use crate::error::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Exit, Result};
 
 /// What each launcher tells its children: (rank, world size), as names of environment variables.
 ///
@@ -151,12 +154,48 @@ impl World {
     ///
     /// For what only one may do (take a lock, write a table): without it the others would run on after rank 0's error.
     pub fn on_root<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        let outcome = self.is_root().then(work).transpose();
-        match (self.all_max(u64::from(outcome.is_err())), outcome) {
-            (_, Err(error)) => Err(error),
-            (0, Ok(value)) => Ok(value),
-            (_, Ok(_)) => Err(Error::Comm("rank 0 stopped; its message says why".into())),
+        self.agree(self.is_root().then(work).transpose())
+    }
+
+    /// Every rank goes on, or none does: wrong usage that one rank met becomes every rank's, with its message.
+    ///
+    /// An error of the environment is handed back at once, without waiting for the others: the command line ends them all with it.
+    pub fn agree<T>(&self, outcome: Result<T>) -> Result<T> {
+        if matches!(&outcome, Err(error) if error.exit() != Exit::Usage) || self.size() == 1 {
+            return outcome;
         }
+        if self.all_max(u64::from(outcome.is_err())) == 0 {
+            return outcome;
+        }
+        let said = outcome.as_ref().err().map(|error| (error.to_string(), error.help())).unwrap_or_default();
+        let encode = |said: &(String, Option<String>)| serde_json::to_vec(said).map_err(|e| Error::library("serde_json", e));
+        let all = self.gather(&encode(&said)?)?.unwrap_or_default();
+        let decode = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_default();
+        let first = all.iter().map(|bytes| decode(bytes)).find(|(message, _): &(String, _)| !message.is_empty());
+        let mut bytes = encode(&first.unwrap_or_default())?;
+        self.broadcast(&mut bytes)?;
+        let (message, help) = decode(&bytes);
+        outcome.and(Err(Error::Usage { message, help }))
+    }
+
+    /// Collects every rank's `value` on all ranks, in the order of the ranks.
+    pub fn all_gather<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Vec<T>> {
+        let refused = |error| Error::library("serde_json", error);
+        let pieces = self.gather(&serde_json::to_vec(value).map_err(refused)?)?.unwrap_or_default();
+        let values =
+            pieces.iter().map(|piece| serde_json::from_slice::<T>(piece)).collect::<Result<Vec<_>, _>>().map_err(refused)?;
+        let mut bytes = serde_json::to_vec(&values).map_err(refused)?;
+        self.broadcast(&mut bytes)?;
+        serde_json::from_slice(&bytes).map_err(refused)
+    }
+
+    /// Ends this process's part. After an error that the other ranks do not share MPI stays up, because a rank that finalises alone
+    /// waits for the others for ever: the command line then ends them all.
+    pub fn leave<T>(self, outcome: Result<T>) -> Result<T> {
+        if matches!(&outcome, Err(error) if error.exit() != Exit::Usage) {
+            std::mem::forget(self);
+        }
+        outcome
     }
 
     /// The world communicator as a Fortran integer, the form that crosses language borders; `None` for a world of one.
@@ -190,6 +229,7 @@ mod tests {
         assert_eq!(world.gather(b"x").unwrap(), Some(vec![b"x".to_vec()]));
         assert_eq!(world.all_max(7), 7);
         assert_eq!(world.on_root(|| Ok(3)).unwrap(), Some(3));
+        assert_eq!(world.all_gather(&"x".to_owned()).unwrap(), ["x"]);
         assert_eq!(world.fortran_handle(), None);
     }
 }
