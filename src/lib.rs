@@ -23,6 +23,8 @@ pub mod evaluate;
 pub mod model;
 #[cfg(feature = "image")]
 pub mod image;
+#[cfg(feature = "image")]
+pub mod preprocess;
 pub mod random;
 pub mod store;
 pub mod telemetry;

@@ -1,6 +1,10 @@
 //! a command line → one call into the library → an exit code.
 
 mod completions;
+#[cfg(feature = "image")]
+mod preprocess;
+#[cfg(feature = "image")]
+mod verify;
 
 use std::process::ExitCode;
 
@@ -33,6 +37,12 @@ non-finite loss); 85 stopped on a signal with a checkpoint saved, run me again."
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Turn the chunks of originals into small images for training; alone or under mpirun/srun
+    #[cfg(feature = "image")]
+    Preprocess(preprocess::Args),
+    /// Hash everything a job wrote again and list what is not what was written
+    #[cfg(feature = "image")]
+    Verify(verify::Args),
     /// Write shell completions or the man pages
     Completions(completions::Args),
 }
@@ -58,6 +68,10 @@ impl Cli {
     fn dispatch(self) -> Result<Exit> {
         let context = Context { json: self.json };
         match self.command {
+            #[cfg(feature = "image")]
+            Command::Preprocess(args) => preprocess::run(&args, context),
+            #[cfg(feature = "image")]
+            Command::Verify(args) => verify::run(&args, context),
             Command::Completions(args) => completions::run(&args, context),
         }
     }

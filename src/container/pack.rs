@@ -170,6 +170,18 @@ impl PackWriter {
         Ok(writer)
     }
 
+    /// How many images were added.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none was added yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Ends the pack and publishes it.
     pub fn seal(mut self) -> Result<Sealed> {
         let tail = pack_format::tail(&self.entries, self.written)?;

@@ -111,12 +111,6 @@ impl ZipImages {
         &self.refused
     }
 
-    /// What tells this archive from another: blake3 over its length and its directory, which holds every entry's CRC.
-    pub fn fingerprint(&self) -> Result<String> {
-        let shared = Shared::open(&self.path)?;
-        fingerprint(&shared, self.archive.central_directory_start(), &self.path)
-    }
-
     /// Reads one image and checks its CRC. The inner error is about this image alone; the outer one ends the command.
     pub fn read_checked(&self, key: &ImageKey) -> Result<Option<Result<Vec<u8>, Refused>>> {
         let Some(&index) = self.entries.get(key) else { return Ok(None) };
@@ -160,17 +154,15 @@ impl Reader for ZipImages {
     }
 }
 
-/// What tells a file that has no ZIP directory from another: blake3 over its length and its last 64 KiB.
-pub fn fingerprint_of_tail(path: &Path) -> Result<String> {
+/// What tells this archive from another: blake3 over its length and its last 4 MiB, where the directory lies with every entry's CRC.
+///
+/// It works for a broken archive too, and costs next to nothing beside the images.
+pub fn fingerprint(path: &Path) -> Result<String> {
     let shared = Shared::open(path)?;
-    fingerprint(&shared, shared.length.saturating_sub(1 << 16), path)
-}
-
-fn fingerprint(shared: &Shared, from: u64, path: &Path) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&shared.length.to_le_bytes());
-    let mut rest = Shared { position: from, ..shared.clone() };
-    hasher.update_reader(&mut rest).at("read", path)?;
+    let mut tail = Shared { position: shared.length.saturating_sub(4 << 20), ..shared };
+    hasher.update_reader(&mut tail).at("read", path)?;
     Ok(hasher.finalize().to_hex().to_string())
 }
 
