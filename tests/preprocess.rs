@@ -1,0 +1,243 @@
+//! Preprocessing as a user runs it: alone, on ranks, stopped, killed, and run again.
+#![cfg(all(feature = "image", feature = "hdf5"))]
+
+mod prep;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bioscan_hpc::container::{self, ImageKey};
+use bioscan_hpc::image::decode;
+use bioscan_hpc::random::{Purpose, stream};
+use prep::{
+    Bench, assert_nothing_unfinished, assert_same_tree, has_mpirun, package, preprocess, program, quarantine, ranks, tree,
+};
+use rand::RngExt;
+
+#[test]
+fn one_process_makes_every_container_and_a_second_run_redoes_nothing() {
+    let bench = Bench::with_chunks(3, 6);
+    let out = bench.output("a");
+    let job = bench.job_to("a");
+    preprocess(program(), &job, 0);
+    let folder = package(&out);
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("summary.json")).unwrap()).unwrap();
+    assert_eq!((&summary["chunks_done"], &summary["images"]), (&3.into(), &24.into()));
+
+    // All containers hold the same bytes, and they are pictures of the promised size.
+    let packs = container::open(&folder.join("packs")).unwrap();
+    assert_eq!(packs.keys().len(), 24);
+    for other in ["original_64.zip", "original_64.hdf5", "folder"] {
+        let other = container::open(&folder.join(other)).unwrap();
+        assert_eq!(other.keys().len(), 24);
+        for key in packs.keys() {
+            assert_eq!(other.read(&key).unwrap(), packs.read(&key).unwrap());
+        }
+    }
+    let size = |file: &str| decode(&packs.read(&ImageKey::new(1, file)).unwrap().unwrap()).unwrap().size();
+    assert_eq!((size("c1-000.jpg").width, size("c1-000.jpg").height), (85, 64));
+    assert_eq!((size("c1-001.jpg").width, size("c1-001.jpg").height), (64, 85));
+
+    let times = |folder: &Path| {
+        let written = |path: &PathBuf| fs::metadata(folder.join(path)).unwrap().modified().unwrap();
+        tree(folder).into_keys().filter(|path| path.starts_with("packs")).map(|path| (written(&path), path)).collect::<Vec<_>>()
+    };
+    let before = times(&folder);
+    let again = preprocess(program(), &job, 0);
+    assert_eq!(times(&folder), before);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("3/3 chunks (3 were done already)"));
+}
+
+#[test]
+fn three_ranks_give_the_bytes_of_one() {
+    if !has_mpirun() {
+        return;
+    }
+    let bench = Bench::with_chunks(5, 4);
+    preprocess(program(), &bench.job_to("one"), 0);
+    let said = preprocess(ranks(3), &bench.job_to("three"), 0);
+    assert_same_tree(&package(&bench.output("one")), &package(&bench.output("three")));
+    let lines = String::from_utf8_lossy(&said.stdout).lines().count();
+    assert_eq!(lines, 1, "only rank 0 speaks");
+    // More ranks than chunks: the others have nothing to do and say nothing.
+    preprocess(ranks(7), &bench.job_to("seven"), 0);
+    assert_same_tree(&package(&bench.output("one")), &package(&bench.output("seven")));
+}
+
+#[test]
+fn real_photographs_give_the_same_bytes_on_one_and_on_three_ranks() {
+    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/bioscan-originals/images");
+    if !images.is_dir() {
+        eprintln!("SKIPPED: {} is not there", images.display());
+        return;
+    }
+    let mut paths: Vec<PathBuf> = fs::read_dir(&images).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let bench = Bench::new();
+    for (chunk, paths) in (1..).zip(paths.chunks(60).take(3)) {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        let files: Vec<_> = paths.iter().map(|path| (name(path), fs::read(path).unwrap())).collect();
+        bench.write_chunk(chunk, &files);
+    }
+    preprocess(program(), &bench.job_to("one"), 0);
+    assert_eq!(container::open(&package(&bench.output("one")).join("packs")).unwrap().keys().len(), 180);
+    if has_mpirun() {
+        preprocess(ranks(3), &bench.job_to("three"), 0);
+        assert_same_tree(&package(&bench.output("one")), &package(&bench.output("three")));
+    }
+}
+
+#[test]
+fn only_what_changed_is_made_again() {
+    let bench = Bench::with_chunks(3, 3);
+    let job = bench.job_to("a");
+    preprocess(program(), &job, 0);
+    let pack = |chunk: u32| package(&bench.output("a")).join(format!("packs/part{chunk}.pack"));
+    let good = fs::read(pack(2)).unwrap();
+    let mut flipped = good.clone();
+    flipped[40] ^= 1;
+    fs::write(pack(2), flipped).unwrap();
+    bench.write_chunk(3, &[("new.jpg".into(), prep::photograph(200, 100, 5))]);
+    let said = preprocess(program(), &job, 0);
+    assert!(String::from_utf8_lossy(&said.stdout).contains("(1 were done already)"));
+    assert_eq!(fs::read(pack(2)).unwrap(), good);
+    let zip = container::open(&package(&bench.output("a")).join("original_64.zip")).unwrap();
+    assert!(zip.read(&ImageKey::new(3, "new.jpg")).unwrap().is_some());
+    assert!(zip.read(&ImageKey::new(3, "c3-000.jpg")).unwrap().is_none());
+}
+
+/// Kills `child` after `wait`, its ranks too, and waits until nobody is left.
+fn kill(mut child: Child, wait: Duration, victim: impl FnOnce(u32) -> Option<u32>) {
+    let begun = Instant::now();
+    while begun.elapsed() < wait && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if let Some(pid) = victim(child.id()) {
+        // The process may have come to its end by itself in the meantime.
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status().unwrap();
+    }
+    child.wait().unwrap();
+}
+
+/// A rank below the launcher `pid`, by the number of `choice`.
+fn rank_below(launcher: u32, choice: usize) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).ok()?;
+    let ranks: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    (!ranks.is_empty()).then(|| ranks[choice % ranks.len()])
+}
+
+fn spawn(mut command: Command, job: &Path) -> Child {
+    command.arg("-qq").arg("preprocess").arg(job).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn killed_at_random_moments_and_run_again_it_ends_with_the_same_bytes() {
+    let bench = Bench::with_chunks(4, 30);
+    let begun = Instant::now();
+    preprocess(program(), &bench.job_to("undisturbed"), 0);
+    let whole = begun.elapsed();
+    let (mut random, mut cut_short) = (stream(1, Purpose::Order, 0, 0), 0);
+    for round in 0..12 {
+        let name = format!("killed{round}");
+        let job = bench.job_to(&name);
+        let out = package(&bench.output(&name));
+        kill(spawn(program(), &job), whole.mul_f64(random.random_range(0.05..0.95)), Some);
+        cut_short += usize::from(!out.join("summary.json").exists());
+        preprocess(program(), &job, 0);
+        assert_same_tree(&package(&bench.output("undisturbed")), &out);
+        assert_nothing_unfinished(&out);
+    }
+    assert!(cut_short >= 6, "the kills came too late to show anything: {cut_short} of 12");
+}
+
+#[test]
+fn a_killed_rank_ends_the_job_and_a_second_run_ends_with_the_same_bytes() {
+    if !has_mpirun() {
+        return;
+    }
+    let bench = Bench::with_chunks(5, 24);
+    let begun = Instant::now();
+    preprocess(ranks(3), &bench.job_to("undisturbed"), 0);
+    let whole = begun.elapsed();
+    let mut random = stream(2, Purpose::Order, 0, 0);
+    for round in 0..4 {
+        let name = format!("killed{round}");
+        let job = bench.job_to(&name);
+        let moment = whole.mul_f64(random.random_range(0.3..0.9));
+        kill(spawn(ranks(3), &job), moment, |launcher| rank_below(launcher, random.random_range(0..3)));
+        // Another number of ranks goes on where the first left off.
+        preprocess(if round % 2 == 0 { ranks(2) } else { program() }, &job, 0);
+        assert_same_tree(&package(&bench.output("undisturbed")), &package(&bench.output(&name)));
+        assert_nothing_unfinished(&package(&bench.output(&name)));
+    }
+}
+
+#[test]
+fn a_signal_stops_between_images_with_85_and_the_next_run_goes_on() {
+    let bench = Bench::with_chunks(4, 200);
+    preprocess(program(), &bench.job_to("undisturbed"), 0);
+    let job = bench.job_to("stopped");
+    let out = package(&bench.output("stopped"));
+    let mut child = spawn(program(), &job);
+    let begun = Instant::now();
+    while !out.join("packs/part1.json").exists() && !out.join("packs/part4.json").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(), "no chunk was finished");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(85));
+    assert_nothing_unfinished(&out);
+    let said = preprocess(program(), &job, 0);
+    assert!(!String::from_utf8_lossy(&said.stdout).contains("(0 were done already)"));
+    assert_same_tree(&package(&bench.output("undisturbed")), &out);
+}
+
+#[test]
+fn a_signal_to_the_launcher_stops_every_rank() {
+    if !has_mpirun() {
+        return;
+    }
+    let bench = Bench::with_chunks(4, 250);
+    let job = bench.job_to("stopped");
+    let out = package(&bench.output("stopped"));
+    let mut child = spawn(ranks(2), &job);
+    let begun = Instant::now();
+    while !out.join("packs").is_dir() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never began");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // mpirun forwards SIGUSR1 to its ranks, as Slurm sends it before a time limit.
+    Command::new("kill").args(["-USR1", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(85));
+    assert_nothing_unfinished(&out);
+    preprocess(ranks(2), &job, 0);
+}
+
+#[test]
+fn verify_finds_a_flipped_bit_in_each_thing_written() {
+    let bench = Bench::with_chunks(2, 3);
+    let job = bench.job_to("a");
+    preprocess(program(), &job, 0);
+    let verify = |exit: i32| {
+        let output = program().arg("verify").arg(&job).output().unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(verify(0).contains("6 results checked, 0 faults"));
+    let folder = package(&bench.output("a"));
+    for file in ["packs/part1.pack", "original_64.zip", "original_64.hdf5", "folder/part2/c2-000.jpg", "quarantine.csv"] {
+        let path = folder.join(file);
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 1;
+        fs::write(&path, bad).unwrap();
+        let top = file.split('/').next().unwrap();
+        assert!(verify(5).contains(top), "{file}");
+        fs::write(&path, good).unwrap();
+    }
+    File::create(folder.join("packs/part9.json")).unwrap();
+    assert!(verify(5).contains("part9.json"));
+    assert_eq!(quarantine(&bench.output("a")), []);
+}
