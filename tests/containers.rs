@@ -106,7 +106,11 @@ fn a_zip_is_read_whatever_its_folders_and_its_compression() {
 fn names_that_lead_outside_and_repeated_ones_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.zip");
-    archive(&path, &["../up.jpg", "/root.jpg", "x/a.jpg", "y/a.jpg", "good.jpg", "twin1.jpg", "twin2.jpg"], CompressionMethod::Stored);
+    archive(
+        &path,
+        &["../up.jpg", "/root.jpg", "x/a.jpg", "y/a.jpg", "good.jpg", "twin1.jpg", "twin2.jpg"],
+        CompressionMethod::Stored,
+    );
     // The writer refuses to repeat a name, people's tools do not: make twins of two names of one length.
     let bytes = fs::read(&path).unwrap();
     let text: Vec<u8> = bytes.windows(9).enumerate().filter(|(_, w)| *w == b"twin2.jpg").map(|(at, _)| at).fold(
@@ -124,12 +128,10 @@ fn names_that_lead_outside_and_repeated_ones_are_refused_by_name() {
     let zip = ZipImages::open_chunk(&path, 1).unwrap();
     assert_eq!(zip.keys(), [ImageKey::new(1, "good.jpg")]);
     let refused: Vec<_> = zip.refused().iter().map(|refused| (refused.file.as_str(), refused.reason)).collect();
-    assert_eq!(refused, [
-        ("../up.jpg", "bad_name"),
-        ("/root.jpg", "bad_name"),
-        ("a.jpg", "duplicate_name"),
-        ("twin1.jpg", "duplicate_name")
-    ]);
+    assert_eq!(
+        refused,
+        [("../up.jpg", "bad_name"), ("/root.jpg", "bad_name"), ("a.jpg", "duplicate_name"), ("twin1.jpg", "duplicate_name")]
+    );
     assert!(zip.refused()[2].detail.contains("x/a.jpg, y/a.jpg"));
 }
 

@@ -151,6 +151,7 @@ pub struct Sealed {
 #[derive(Debug)]
 pub struct PackWriter {
     staged: Staged,
+    path: PathBuf,
     out: BufWriter<File>,
     hasher: blake3::Hasher,
     written: u64,
@@ -161,10 +162,11 @@ pub struct PackWriter {
 impl PackWriter {
     /// Begins `part{chunk}.pack` in `folder`.
     pub fn create(folder: &Path, chunk: u32) -> Result<Self> {
-        let staged = Staged::beside(&folder.join(file_name(chunk)))?;
-        let file = File::create(staged.path()).at("create", staged.path())?;
+        let path = folder.join(file_name(chunk));
+        let staged = Staged::beside(&path)?;
+        let file = File::create(staged.path()).at("create", &path)?;
         let out = BufWriter::with_capacity(1 << 20, file);
-        let mut writer = Self { staged, out, hasher: blake3::Hasher::new(), written: 0, chunk, entries: Vec::new() };
+        let mut writer = Self { staged, path, out, hasher: blake3::Hasher::new(), written: 0, chunk, entries: Vec::new() };
         writer.write(&pack_format::header(chunk))?;
         debug_assert_eq!(writer.written, HEADER_BYTES as u64);
         Ok(writer)
@@ -186,13 +188,13 @@ impl PackWriter {
     pub fn seal(mut self) -> Result<Sealed> {
         let tail = pack_format::tail(&self.entries, self.written)?;
         self.write(&tail)?;
-        self.out.flush().at("write", self.staged.path())?;
+        self.out.flush().at("write", &self.path)?;
         self.staged.publish()?;
         Ok(Sealed { bytes: self.written, blake3: self.hasher.finalize().to_hex().to_string() })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).at("write", self.staged.path())?;
+        self.out.write_all(bytes).at("write", &self.path)?;
         self.hasher.update(bytes);
         self.written += bytes.len() as u64;
         Ok(())
