@@ -17,6 +17,7 @@ pub mod cli;
 pub mod comm;
 pub mod config;
 pub mod container;
+pub mod dataset;
 pub mod error;
 pub mod evaluate;
 #[cfg(feature = "torch")]

@@ -1,0 +1,16 @@
+//! records → classes, splits and the samples of every experiment; and records and pictures out of nothing, for a trial.
+//!
+//! [`table`] reads and writes the metadata in its three formats, [`labels`] numbers classes, [`split`] makes the experiment columns,
+//! [`load_partition`] hands training its samples.
+
+pub mod jsonld;
+pub mod labels;
+mod partition;
+pub mod record;
+mod role;
+pub mod split;
+pub mod table;
+pub mod taxonomy;
+
+pub use partition::{PartitionData, Sample, load_partition};
+pub use role::Role;
