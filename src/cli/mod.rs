@@ -5,13 +5,16 @@ mod completions;
 mod preprocess;
 #[cfg(feature = "image")]
 mod verify;
+mod synth;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
+use serde::Serialize;
 
 use crate::comm;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Exit, IoContext, Result};
 use crate::telemetry;
 
 /// BIOSCAN-1M from raw chunks to its results table.
@@ -43,6 +46,8 @@ enum Command {
     /// Hash everything a job wrote again and list what is not what was written
     #[cfg(feature = "image")]
     Verify(verify::Args),
+    /// Make a synthetic dataset in the published layout
+    Synth(synth::Args),
     /// Write shell completions or the man pages
     Completions(completions::Args),
 }
@@ -72,8 +77,23 @@ impl Cli {
             Command::Preprocess(args) => preprocess::run(&args, context),
             #[cfg(feature = "image")]
             Command::Verify(args) => verify::run(&args, context),
+            Command::Synth(args) => synth::run(&args, context),
             Command::Completions(args) => completions::run(&args, context),
         }
+    }
+}
+
+/// Puts the answer on stdout: `value` for a program, or the words for a person.
+fn answer(context: Context, value: &impl Serialize, words: impl FnOnce() -> String) -> Result<Exit> {
+    let text = if context.json {
+        serde_json::to_string_pretty(value).map_err(|error| Error::library("serde_json", error))? + "\n"
+    } else {
+        words()
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        // `… | head` closes the pipe early and wants no more.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).at("write to", "standard output"),
+        _ => Ok(Exit::Done),
     }
 }
 

@@ -5,10 +5,13 @@
 
 pub mod jsonld;
 pub mod labels;
+pub mod layout;
 mod partition;
+pub mod picture;
 pub mod record;
 mod role;
 pub mod split;
+pub mod synth;
 pub mod table;
 pub mod taxonomy;
 

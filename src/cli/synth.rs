@@ -1,0 +1,86 @@
+//! `synth`: a few numbers → a synthetic dataset in the published layout.
+
+use std::path::PathBuf;
+
+use crate::cli::{Context, answer};
+use crate::dataset::synth::{self, Settings};
+use crate::dataset::taxonomy::{SPECIMENS, SPECIMENS_PER_CHUNK};
+use crate::error::{Exit, Result};
+
+/// Arguments of `synth`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bioscan-hpc synth --out data/synthetic --images-per-chunk 10
+  bioscan-hpc synth --out data/one --chunks 1 --images-per-chunk 60 --width 2880 --height 2160
+  bioscan-hpc synth --out data/full --full --metadata-only
+
+Every class of both tasks gets 5 specimens first, where there are enough (275); the rest is divided as in BIOSCAN-1M.
+Killed and run again with the same settings, it goes on where it was and ends with the same bytes.")]
+pub struct Args {
+    /// The folder to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Photographs in each chunk
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=SPECIMENS))]
+    images_per_chunk: u64,
+    /// Chunks; BIOSCAN-1M has 113
+    #[arg(long, value_name = "N", default_value_t = 113, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    chunks: u64,
+    /// Width of a photograph in pixels; BIOSCAN-1M's are 2880 × 2160
+    #[arg(long, value_name = "PIXELS", default_value_t = 288, value_parser = clap::value_parser!(u32).range(8..=16_384))]
+    width: u32,
+    /// Its height
+    #[arg(long, value_name = "PIXELS", default_value_t = 216, value_parser = clap::value_parser!(u32).range(8..=16_384))]
+    height: u32,
+    /// JPEG quality
+    #[arg(long, value_name = "1..100", default_value_t = 75, value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: u8,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// As many records as BIOSCAN-1M, 1,128,313, with its class totals
+    #[arg(long, conflicts_with_all = ["images_per_chunk", "chunks"])]
+    full: bool,
+    /// Write the metadata alone, no photographs
+    #[arg(long)]
+    metadata_only: bool,
+}
+
+/// Runs `synth`.
+pub fn run(args: &Args, context: Context) -> Result<Exit> {
+    let settings = Settings {
+        version: 1,
+        specimens: if args.full { SPECIMENS } else { args.images_per_chunk * args.chunks },
+        images_per_chunk: if args.full { SPECIMENS_PER_CHUNK } else { args.images_per_chunk },
+        width: args.width,
+        height: args.height,
+        quality: args.quality,
+        seed: args.seed,
+        metadata_only: args.metadata_only,
+    };
+    let written = synth::write(&settings, &args.out, &encode_jpeg)?;
+    answer(context, &written, || {
+        let kept = if written.kept > 0 { format!(" ({} were there already)", written.kept) } else { String::new() };
+        format!("{}: {} SYNTHETIC records, {} chunks{kept}\n", args.out.display(), written.specimens, written.chunks)
+    })
+}
+
+/// RGB pixels → JPEG with 4:2:0 chroma, as the originals have.
+#[cfg(feature = "image")]
+fn encode_jpeg(rgb: &[u8], width: u32, height: u32, quality: u8) -> Result<Vec<u8>> {
+    use crate::error::Error;
+    let image = turbojpeg::Image {
+        pixels: rgb,
+        width: width as usize,
+        pitch: 3 * width as usize,
+        height: height as usize,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    let jpeg = turbojpeg::compress(image, i32::from(quality), turbojpeg::Subsamp::Sub2x2);
+    jpeg.map(|bytes| bytes.to_vec()).map_err(|error| Error::library("libjpeg-turbo", error))
+}
+
+#[cfg(not(feature = "image"))]
+fn encode_jpeg(_: &[u8], _: u32, _: u32, _: u8) -> Result<Vec<u8>> {
+    Err(crate::error::Error::Feature { feature: "image" })
+}
