@@ -5,6 +5,8 @@ mod completions;
 mod preprocess;
 #[cfg(feature = "image")]
 mod verify;
+mod import;
+mod metadata;
 mod synth;
 
 use std::io::{self, Write};
@@ -48,6 +50,10 @@ enum Command {
     Verify(verify::Args),
     /// Make a synthetic dataset in the published layout
     Synth(synth::Args),
+    /// Bring your own photographs and labels into the published layout
+    Import(import::Args),
+    /// Check, count, split and convert the metadata
+    Metadata(metadata::Args),
     /// Write shell completions or the man pages
     Completions(completions::Args),
 }
@@ -78,6 +84,8 @@ impl Cli {
             #[cfg(feature = "image")]
             Command::Verify(args) => verify::run(&args, context),
             Command::Synth(args) => synth::run(&args, context),
+            Command::Import(args) => import::run(&args, context),
+            Command::Metadata(args) => metadata::run(&args, context),
             Command::Completions(args) => completions::run(&args, context),
         }
     }

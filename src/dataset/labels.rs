@@ -81,10 +81,9 @@ impl Labels {
     pub fn classes(&self, takes_part: impl Fn(u32) -> bool) -> Vec<Class> {
         let mut rows_of: Vec<Vec<u32>> = vec![Vec::new(); self.names.all().len()];
         for (row, number) in self.rows.iter().enumerate() {
-            if let Some(number) = number.filter(|_| takes_part(row as u32)) {
-                if let Some(rows) = rows_of.get_mut(number.get() as usize - 1) {
-                    rows.push(row as u32);
-                }
+            let number = number.filter(|_| takes_part(row as u32));
+            if let Some(rows) = number.and_then(|number| rows_of.get_mut(number.get() as usize - 1)) {
+                rows.push(row as u32);
             }
         }
         let mut classes: Vec<Class> = std::iter::zip(self.names.all(), rows_of)

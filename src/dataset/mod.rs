@@ -3,6 +3,7 @@
 //! [`table`] reads and writes the metadata in its three formats, [`labels`] numbers classes, [`split`] makes the experiment columns,
 //! [`load_partition`] hands training its samples.
 
+pub mod import;
 pub mod jsonld;
 pub mod labels;
 pub mod layout;
@@ -11,9 +12,11 @@ pub mod picture;
 pub mod record;
 mod role;
 pub mod split;
+pub mod statistics;
 pub mod synth;
 pub mod table;
 pub mod taxonomy;
+pub mod validate;
 
 pub use partition::{PartitionData, Sample, load_partition};
 pub use role::Role;

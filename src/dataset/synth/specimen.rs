@@ -135,7 +135,7 @@ impl Specimens {
                 OTHER_FAMILIES.iter().find(|(order, _)| *order == kind.order).map_or(&[][..], |(_, families)| families);
             // A third of these is not known, and the first family is the commonest.
             let pick = (rng.next_u32() % 100).min(rng.next_u32() % 150) as usize * families.len() / 100;
-            if rng.next_u32() % 3 == 0 { NOT_CLASSIFIED } else { families.get(pick).copied().unwrap_or(NOT_CLASSIFIED) }
+            if rng.next_u32().is_multiple_of(3) { NOT_CLASSIFIED } else { families.get(pick).copied().unwrap_or(NOT_CLASSIFIED) }
         });
         let bin = u64::from(rng.next_u32()) % (kind.total / 12 + 1);
         let stem = (family != NOT_CLASSIFIED).then(|| family.trim_end_matches("idae"));
