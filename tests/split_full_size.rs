@@ -7,8 +7,8 @@ use bioscan_hpc::config::Split;
 use bioscan_hpc::dataset::Role;
 use bioscan_hpc::dataset::labels::Labels;
 use bioscan_hpc::dataset::split::{Labelled, paper};
-use bioscan_hpc::dataset::synth::{CENSUS, kinds};
-use bioscan_hpc::dataset::taxonomy::SPECIMENS;
+use bioscan_hpc::dataset::synth::Specimens;
+use bioscan_hpc::dataset::taxonomy::{SPECIMENS, SPECIMENS_PER_CHUNK};
 
 const PUBLISHED: &str = include_str!("fixtures/split_counts.csv");
 
@@ -40,15 +40,14 @@ fn counted(columns: &[(&str, Vec<Role>)], rows: &Labelled) -> Counts {
 
 #[test]
 fn every_class_of_all_six_experiments_has_its_published_size() {
-    let specimens = kinds(SPECIMENS, 7);
-    let kinds = || specimens.iter().map(|kind| CENSUS[*kind as usize]);
-    let rows = Labelled {
-        orders: kinds().map(|kind| kind.order).collect(),
-        families: kinds().map(|kind| kind.family.unwrap_or("not_classified")).collect(),
-    };
+    let specimens = Specimens::new(SPECIMENS, SPECIMENS_PER_CHUNK, 7);
+    let mut rows = Labelled::default();
+    for specimen in specimens.range(0..SPECIMENS) {
+        rows.orders.push(specimen.kind.order);
+        rows.families.push(specimen.family());
+    }
     assert_eq!(rows.orders.len(), 1_128_313);
-    let settings = Split::default();
-    let columns = paper(&rows, &settings, |_| None);
+    let columns = paper(&rows, &Split::default(), |_| None);
     let (published, counted) = (published(), counted(&columns, &rows));
     assert_eq!(published.len(), 3 * (16 + 40));
     for (key, counts) in &published {

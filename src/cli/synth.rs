@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::cli::{Context, answer};
-use crate::dataset::synth::{self, Settings};
+use crate::dataset::synth::{self, Encode, Settings};
 use crate::dataset::taxonomy::{SPECIMENS, SPECIMENS_PER_CHUNK};
-use crate::error::{Exit, Result};
+use crate::error::{Error, Exit, Result};
 
 /// Arguments of `synth`.
 #[derive(Debug, clap::Args)]
@@ -56,9 +56,12 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
         height: args.height,
         quality: args.quality,
         seed: args.seed,
-        metadata_only: args.metadata_only,
     };
-    let written = synth::write(&settings, &args.out, &encode_jpeg)?;
+    if !args.metadata_only && cfg!(not(feature = "image")) {
+        return Err(Error::Feature { feature: "image" });
+    }
+    let encode: Option<Encode> = if args.metadata_only { None } else { Some(&encode_jpeg) };
+    let written = synth::write(&settings, &args.out, encode)?;
     answer(context, &written, || {
         let kept = if written.kept > 0 { format!(" ({} were there already)", written.kept) } else { String::new() };
         format!("{}: {} SYNTHETIC records, {} chunks{kept}\n", args.out.display(), written.specimens, written.chunks)
@@ -68,7 +71,6 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
 /// RGB pixels → JPEG with 4:2:0 chroma, as the originals have.
 #[cfg(feature = "image")]
 fn encode_jpeg(rgb: &[u8], width: u32, height: u32, quality: u8) -> Result<Vec<u8>> {
-    use crate::error::Error;
     let image = turbojpeg::Image {
         pixels: rgb,
         width: width as usize,
@@ -82,5 +84,5 @@ fn encode_jpeg(rgb: &[u8], width: u32, height: u32, quality: u8) -> Result<Vec<u
 
 #[cfg(not(feature = "image"))]
 fn encode_jpeg(_: &[u8], _: u32, _: u32, _: u8) -> Result<Vec<u8>> {
-    Err(crate::error::Error::Feature { feature: "image" })
+    Err(Error::Feature { feature: "image" })
 }

@@ -75,7 +75,9 @@ pub fn import(request: Request) -> Result<Imported> {
     let (columns, rows) = metadata(&listed.columns, &checked.files, request.images_per_chunk);
     let mut hasher = blake3::Hasher::new();
     for (row, photograph) in std::iter::zip(&rows, &checked.files) {
-        hasher.update(format!("{row:?}{}", photograph.bytes).as_bytes());
+        row.iter().chain([photograph.bytes.to_string().as_str()]).for_each(|cell| {
+            hasher.update(cell.as_bytes()).update(b"\0");
+        });
     }
     let inputs = hasher.finalize().to_hex().to_string();
     layout::claim(request.out, "import.json", &Note { version: 1, images_per_chunk: request.images_per_chunk, inputs })?;

@@ -125,4 +125,16 @@ mod tests {
         let labels: Labels = ["b", "a", "b"].into_iter().collect();
         assert_eq!(names(&labels.classes(|row| row > 0)), ["a", "b"]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn ids_depend_on_the_rows_that_take_part_alone(rows in proptest::collection::vec((0usize..6, proptest::bool::ANY), 0..80)) {
+            let name = |index: usize| ["a", "b", "c", "d", "not_classified", ""][index];
+            let all: Labels = rows.iter().map(|(label, _)| name(*label)).collect();
+            let alone: Labels = rows.iter().filter(|(_, part)| *part).map(|(label, _)| name(*label)).collect();
+            let (a, b) = (all.classes(|row| rows[row as usize].1), alone.classes(|_| true));
+            proptest::prop_assert_eq!(names(&a), names(&b));
+            proptest::prop_assert!(a.windows(2).all(|pair| pair[0].rows.len() >= pair[1].rows.len()));
+        }
+    }
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
+use crate::config::Paths;
 use crate::error::{Error, IoContext, Result};
 use crate::store::{atomic, hash};
 
@@ -73,7 +74,7 @@ pub fn claim<T: Serialize + DeserializeOwned + PartialEq>(folder: &Path, name: &
     let there = hash::read_sealed(&path)?.and_then(|bytes| serde_json::from_slice::<T>(&bytes).ok());
     match there {
         Some(there) if there == *settings => Ok(()),
-        None if !path.exists() && !chunk_path(folder, 1).exists() => {
+        None if ![path.clone(), folder.join(Paths::METADATA), chunk_path(folder, 1)].iter().any(|path| path.exists()) => {
             let text = serde_json::to_string_pretty(settings).map_err(|error| Error::library("serde_json", error))?;
             hash::write_sealed(&path, text.as_bytes())
         }
@@ -113,5 +114,8 @@ mod tests {
         assert!(claim(folder.path(), "import.json", &1).is_ok(), "no chunk is there yet");
         std::fs::write(chunk_path(folder.path(), 1), b"").unwrap();
         assert!(claim(folder.path(), "another.json", &1).is_err());
+        let real = tempfile::tempdir().unwrap();
+        std::fs::write(real.path().join(Paths::METADATA), b"somebody's").unwrap();
+        assert!(claim(real.path(), "synth.json", &1).is_err(), "nothing is added to a dataset that came from elsewhere");
     }
 }

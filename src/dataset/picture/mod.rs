@@ -6,6 +6,7 @@
 
 mod canvas;
 mod look;
+mod orders;
 
 pub use look::Look;
 
@@ -68,79 +69,86 @@ fn unit(rng: &mut ChaCha8Rng) -> f32 {
     (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32
 }
 
+/// Draws from the dish upwards: shadow, legs, antennae and tails, body, wings.
 fn specimen(canvas: &mut Canvas, look: &Look, pose: &Pose) {
-    let length = look.length;
-    let size = pose.scale * length;
-    let at = |x: f32, y: f32| pose.place(x, y, length);
-    let (thorax, abdomen) = (pose.tint(look.thorax), pose.tint(look.abdomen));
-    let dark = pose.tint(look.limbs);
-
-    // The shadow on the dish: what lies below the animal, a little aside.
-    let shadow = Point { x: at(-0.1, 0.0).x + 0.02, y: at(-0.1, 0.0).y + 0.03 };
+    let size = pose.scale * look.length;
+    let belly = pose.place(-0.1, 0.0, look.length);
+    let shadow = Point { x: belly.x + 0.02, y: belly.y + 0.03 };
     canvas.ellipse(shadow, [0.5 * size, 0.8 * look.breadth * size], pose.direction, [185.0; 3], 0.35);
-
-    for (pair, reach) in [(0.16, 0.9), (0.06, 1.0), (-0.04, 1.15)].into_iter().enumerate() {
-        let (root, reach) = reach;
-        let reach = look.legs * reach * if pair == 2 { look.hind_legs } else { 1.0 };
-        let lean = [0.55, -0.1, -0.75][pair] + pose.spread;
+    limbs(canvas, look, pose);
+    body(canvas, look, pose);
+    // The hind pair first: the fore pair lies over it.
+    for pair in (0..look.wings.pairs).rev() {
         for side in [-1.0, 1.0] {
-            let knee = (root + 0.55 * reach * lean.sin(), side * (look.breadth * 0.4 + 0.55 * reach * lean.cos()));
-            let foot = (knee.0 + 0.5 * reach * (lean * 1.6).sin(), knee.1 + side * 0.35 * reach);
-            let thick = look.thickness * if pair == 2 { look.hind_legs.sqrt() } else { 1.0 };
-            canvas.line(at(root, side * look.breadth * 0.3), at(knee.0, knee.1), thick * size, dark);
-            canvas.line(at(knee.0, knee.1), at(foot.0, foot.1), 0.6 * thick * size, dark);
+            wing(canvas, look, pose, pair, side);
         }
     }
+}
+
+fn limbs(canvas: &mut Canvas, look: &Look, pose: &Pose) {
+    let size = pose.scale * look.length;
+    let at = |(x, y): (f32, f32)| pose.place(x, y, look.length);
+    let colour = pose.tint(look.limbs);
+    // Fore, middle and hind legs: where they begin, how long they are beside the others, how far they lean forwards.
+    let legs = [(0.16, 0.9, 0.55, 1.0), (0.06, 1.0, -0.1, 1.0), (-0.04, 1.15, -0.75, look.hind_legs)];
     for side in [-1.0, 1.0] {
-        let middle = (0.5 + 0.45 * look.antennae, side * (0.05 + 0.3 * look.antennae));
+        for (root, share, lean, hind) in legs {
+            let (reach, lean): (f32, f32) = (look.legs * share * hind, lean + pose.spread);
+            let knee = (root + 0.55 * reach * lean.sin(), side * (look.breadth * 0.4 + 0.55 * reach * lean.cos()));
+            let foot = (knee.0 + 0.5 * reach * (lean * 1.6).sin(), knee.1 + side * 0.35 * reach);
+            let thickness = look.thickness * hind.sqrt() * size;
+            canvas.line(at((root, side * look.breadth * 0.3)), at(knee), thickness, colour);
+            canvas.line(at(knee), at(foot), 0.6 * thickness, colour);
+        }
+        let bend = (0.5 + 0.45 * look.antennae, side * (0.05 + 0.3 * look.antennae));
         let tip = (0.45 + 0.7 * look.antennae, side * (0.05 + 0.75 * look.antennae));
-        canvas.line(at(0.42, side * 0.04), at(middle.0, middle.1), 0.7 * look.thickness * size, dark);
-        canvas.line(at(middle.0, middle.1), at(tip.0, tip.1), 0.5 * look.thickness * size, dark);
+        canvas.line(at((0.42, side * 0.04)), at(bend), 0.7 * look.thickness * size, colour);
+        canvas.line(at(bend), at(tip), 0.5 * look.thickness * size, colour);
     }
     for tail in 0..look.tails {
         let aside = if look.tails == 1 { 0.0 } else { f32::from(tail) / f32::from(look.tails - 1) * 2.0 - 1.0 };
         let end = (-0.55 - look.tail_length, aside * 0.3 * look.tail_length);
-        canvas.line(at(-0.45, aside * 0.25 * look.breadth), at(end.0, end.1), look.tail_thickness * size, dark);
+        canvas.line(at((-0.45, aside * 0.25 * look.breadth)), at(end), look.tail_thickness * size, colour);
     }
+}
 
-    let belly = at(-0.2, 0.0);
-    canvas.ellipse(belly, [0.36 * size, 0.5 * look.breadth * size], pose.direction, abdomen, 1.0);
+fn body(canvas: &mut Canvas, look: &Look, pose: &Pose) {
+    let size = pose.scale * look.length;
+    let at = |x: f32, y: f32| pose.place(x, y, look.length);
+    let mut part = |x: f32, y: f32, [along, across]: [f32; 2], colour: [f32; 3]| {
+        canvas.ellipse(at(x, y), [along * size, across * size], pose.direction, pose.tint(colour), 1.0);
+    };
+    part(-0.2, 0.0, [0.36, 0.5 * look.breadth], look.abdomen);
+    part(0.17, 0.0, [0.2, 0.5 * look.shoulders], look.thorax);
+    part(0.4, 0.0, [0.1, 0.5 * look.head], look.limbs);
+    for side in [-1.0, 1.0] {
+        part(0.42, side * 0.36 * look.head, [0.06, 0.17 * look.head], look.eyes);
+    }
     for stripe in 0..look.stripes {
-        let x = -0.44 + 0.48 * (f32::from(stripe) + 0.5) / f32::from(look.stripes);
+        let x = -0.44 + 0.42 * (f32::from(stripe) + 0.5) / f32::from(look.stripes);
+        // As wide as the abdomen is there.
         let across = 0.47 * look.breadth * (1.0 - ((x + 0.2) / 0.37).powi(2)).max(0.0).sqrt();
         canvas.line(at(x, -across), at(x, across), 0.24 / f32::from(look.stripes) * size, pose.tint(look.stripe));
     }
-    canvas.ellipse(at(0.17, 0.0), [0.2 * size, 0.5 * look.shoulders * size], pose.direction, thorax, 1.0);
-    canvas.ellipse(at(0.4, 0.0), [0.1 * size, 0.5 * look.head * size], pose.direction, dark, 1.0);
-    for side in [-1.0, 1.0] {
-        let eye = at(0.42, side * 0.36 * look.head);
-        canvas.ellipse(eye, [0.06 * size, 0.17 * look.head * size], pose.direction, pose.tint(look.eyes), 1.0);
-    }
+}
 
-    // The hind pair first: the fore pair lies over it.
-    for pair in (0..look.wings.pairs).rev() {
-        let wings = &look.wings;
-        let (shrink, root) = if pair == 0 { (1.0, 0.2) } else { (0.8, 0.05) };
-        for side in [-1.0f32, 1.0] {
-            let spread = wings.angle + pose.spread.abs() + 0.45 * f32::from(pair);
-            let (reach, wide) = (0.5 * wings.length * shrink, 0.5 * wings.breadth * shrink);
-            let middle = (root - reach * spread.cos(), side * (0.12 * wings.angle.min(1.0) + reach * spread.sin()));
-            let direction = pose.direction - side * spread;
-            canvas.ellipse(at(middle.0, middle.1), [reach * size, wide * size], direction, pose.tint(wings.colour), wings.alpha);
-            let (vein, end) =
-                ((root, side * 0.1), (middle.0 - 0.9 * reach * spread.cos(), middle.1 + side * 0.9 * reach * spread.sin()));
-            let veins = pose.tint(wings.veins);
-            canvas.line(at(vein.0, vein.1), at(end.0, end.1), 0.012 * size, veins);
-            if wings.spots > 0.0 {
-                canvas.ellipse(
-                    at(middle.0 - 0.4 * reach * spread.cos(), middle.1 + side * 0.4 * reach * spread.sin()),
-                    [wings.spots * reach * size, wings.spots * wide * 1.6 * size],
-                    direction,
-                    veins,
-                    0.85,
-                );
-            }
-        }
+fn wing(canvas: &mut Canvas, look: &Look, pose: &Pose, pair: u8, side: f32) {
+    let (wings, size) = (&look.wings, pose.scale * look.length);
+    let (shrink, root) = if pair == 0 { (1.0, 0.2) } else { (0.8, 0.05) };
+    let spread = wings.angle + pose.spread.abs() + 0.45 * f32::from(pair);
+    let (reach, breadth) = (0.5 * wings.length * shrink, 0.5 * wings.breadth * shrink);
+    let middle = (root - reach * spread.cos(), side * (0.12 * wings.angle.min(1.0) + reach * spread.sin()));
+    // A place on the wing's own axis, from its middle (0) to its tip (1).
+    let on_axis = |share: f32| {
+        let beyond = share * reach;
+        pose.place(middle.0 - beyond * spread.cos(), middle.1 + side * beyond * spread.sin(), look.length)
+    };
+    let (direction, veins) = (pose.direction - side * spread, pose.tint(wings.veins));
+    canvas.ellipse(on_axis(0.0), [reach * size, breadth * size], direction, pose.tint(wings.colour), wings.alpha);
+    canvas.line(pose.place(root, side * 0.1, look.length), on_axis(0.9), 0.012 * size, veins);
+    if wings.spots > 0.0 {
+        let radii = [wings.spots * reach * size, 1.6 * wings.spots * breadth * size];
+        canvas.ellipse(on_axis(0.4), radii, direction, veins, 0.85);
     }
 }
 

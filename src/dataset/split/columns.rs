@@ -11,8 +11,8 @@ use crate::dataset::role::Role;
 use crate::dataset::split::{EXPERIMENTS, Labelled, divide, is_paper, paper};
 use crate::dataset::table;
 use crate::error::{Error, Result};
-use crate::store::hash;
 use crate::store::lock::Lock;
+use crate::store::{atomic, hash};
 
 /// What to split.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,7 @@ pub fn split_metadata(request: Request) -> Result<Outcome> {
     let folder = request.output.parent().unwrap_or(Path::new("."));
     let table = table::open(request.input)?;
     let _owned = Lock::acquire(folder)?;
+    atomic::remove_unfinished(folder)?;
     let settings = Split { keep_published: request.settings.keep_published && !request.force, ..request.settings.clone() };
     let input = hash::of_file(request.input)?;
     let note_path = folder.join(NOTE);
@@ -126,6 +127,13 @@ impl Cells {
             if ["_insect_order", "_diptera_family"].iter().any(|task| partition.split.ends_with(task)) {
                 return Err(Error::usage(format!("`{}` is no experiment of the paper", partition.split))
                     .with_help("sizes are small, medium, large; name the split column of a partition of your own otherwise"));
+            }
+            if partitions.iter().any(|other| other.split == partition.split && other.label != partition.label) {
+                return Err(Error::usage(format!(
+                    "two partitions with different labels share the split column `{}`",
+                    partition.split
+                ))
+                .with_help("give each partition a split column of its own"));
             }
             names.push(&partition.label);
             experiments.push(&partition.split);

@@ -33,8 +33,6 @@ pub struct Settings {
     pub quality: u8,
     /// Seed of everything random.
     pub seed: u64,
-    /// Whether only the metadata are written.
-    pub metadata_only: bool,
 }
 
 /// RGB pixels (`3 × width × height` bytes), width, height and quality → JPEG.
@@ -51,8 +49,8 @@ pub struct Written {
     pub kept: u64,
 }
 
-/// Writes the dataset into `folder`, chunks in parallel; what is there already is kept.
-pub fn write(settings: &Settings, folder: &Path, encode: Encode) -> Result<Written> {
+/// Writes the dataset into `folder`, chunks in parallel; what is there already is kept. Without `encode` only the metadata are written.
+pub fn write(settings: &Settings, folder: &Path, encode: Option<Encode>) -> Result<Written> {
     let _owned = Lock::acquire(folder)?;
     atomic::remove_unfinished(folder)?;
     layout::claim(folder, "synth.json", settings)?;
@@ -61,7 +59,10 @@ pub fn write(settings: &Settings, folder: &Path, encode: Encode) -> Result<Writt
     if !metadata.is_file() {
         write_metadata(&specimens, &metadata)?;
     }
-    let chunks = if settings.metadata_only { 0 } else { settings.specimens.div_ceil(settings.images_per_chunk.max(1)) };
+    let Some(encode) = encode else {
+        return Ok(Written { specimens: specimens.len(), chunks: 0, kept: 0 });
+    };
+    let chunks = settings.specimens.div_ceil(settings.images_per_chunk.max(1));
     let missing: Vec<u32> = (1..=chunks as u32).filter(|number| !layout::chunk_path(folder, *number).is_file()).collect();
     let progress = Progress::start(missing.len() as u64, "chunks");
     missing.par_iter().try_for_each(|number| -> Result<()> {
