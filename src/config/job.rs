@@ -227,11 +227,17 @@ pub struct RecipeChange {
 impl Job {
     /// Reads a job file, fills in what it leaves out and checks what a type cannot.
     pub fn load(path: &Path) -> Result<Self> {
+        let mut job = Self::as_written(path)?;
+        job.paths.expand()?;
+        Ok(job)
+    }
+
+    /// As [`Job::load`], but keeps the `$NAME`s in the paths, for a script that resolves them where it runs.
+    pub fn as_written(path: &Path) -> Result<Self> {
         let mut job: Self = from_file(path)?;
         if job.paths.output.as_os_str().is_empty() {
             job.paths.output = Path::new("results").join(&job.name);
         }
-        job.paths.expand()?;
         job.check().map_err(|error| match error {
             Error::Usage { message, help } => Error::Usage { message: format!("{}: {message}", path.display()), help },
             other => other,

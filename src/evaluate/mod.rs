@@ -13,12 +13,15 @@
 //! | [`perclass`] | precision, recall, F1 and support of each class; balanced accuracy |
 //! | [`majority`] | what a guess reaches: the majority class, and chance |
 //! | [`report`] | all of the above, as `test.json` holds it |
+//! | [`report`] | all of the above |
+//! | [`record`] | a run's configuration and figures, as `test.json` holds them |
 
 pub mod accumulator;
 pub mod confusion;
 pub mod f1;
 pub mod majority;
 pub mod perclass;
+pub mod record;
 pub mod report;
 pub mod topk;
 
@@ -26,6 +29,7 @@ pub use accumulator::{Accumulator, DEFAULT_KS};
 pub use confusion::Confusion;
 pub use majority::{Baseline, chance_f1_macro, majority_baseline};
 pub use perclass::ClassScore;
+pub use record::RunRecord;
 pub use report::Evaluation;
 pub use topk::TopK;
 
