@@ -28,4 +28,5 @@ pub mod image;
 pub mod preprocess;
 pub mod random;
 pub mod store;
+pub mod sweep;
 pub mod telemetry;

@@ -8,6 +8,7 @@ mod verify;
 mod import;
 mod metadata;
 mod synth;
+mod sweep;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Command {
     Import(import::Args),
     /// Check, count, split and convert the metadata
     Metadata(metadata::Args),
+    /// The grid of experiments: plan, scripts, state; and the runs on this machine
+    Sweep(sweep::Args),
     /// Write shell completions or the man pages
     Completions(completions::Args),
 }
@@ -86,6 +89,7 @@ impl Cli {
             Command::Synth(args) => synth::run(&args, context),
             Command::Import(args) => import::run(&args, context),
             Command::Metadata(args) => metadata::run(&args, context),
+            Command::Sweep(args) => sweep::run(&args, context),
             Command::Completions(args) => completions::run(&args, context),
         }
     }

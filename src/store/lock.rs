@@ -100,6 +100,12 @@ impl Drop for Lock {
     }
 }
 
+/// Who owns `folder`, in words; `None` where nobody does, or an owner that can be shown to be gone.
+pub fn owner_of(folder: &Path) -> Result<Option<String>> {
+    let me = Owner::me();
+    Ok(read(&folder.join(NAME))?.filter(|owner| !owner.is_gone(&me)).map(|owner| owner.describe()))
+}
+
 /// Moves the dead owner's file away; puts it back if it turns out to be somebody else's by now.
 fn evict(path: &Path, dead: &Owner, pid: u32) -> Result<()> {
     let aside = path.with_extension(format!("{pid}.stale"));
