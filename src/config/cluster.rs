@@ -32,6 +32,8 @@ pub struct Cluster {
     pub title: String,
     /// What takes its jobs.
     pub scheduler: Scheduler,
+    /// What an account is called there, as an example; absent where nobody is charged.
+    pub account_example: Option<String>,
     /// What starts the ranks of an MPI program.
     pub launcher: Launcher,
     /// Modules to load, in order.

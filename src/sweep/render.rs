@@ -95,6 +95,7 @@ fn script(environment: &Environment, job: &PlannedJob, plan: &Plan, rendering: &
         submit_from_scratch => cluster.submit_from_scratch,
         name => quote::job_name(&format!("{}-{label}", rendering.job.name)),
         account => rendering.account.map(account).transpose()?,
+        account_example => cluster.account_example.clone().unwrap_or_default(),
         job_file => text_of(rendering.job_file)?,
         script_path => text_of(&rendering.folder.join(&job.script))?,
         resources => minijinja::value::Serde(job.resources.clone()),
@@ -132,6 +133,7 @@ fn reasons(job: &PlannedJob, cluster: &Cluster) -> minijinja::Value {
     let (hours, bins) = (job.assumed_hours, !cluster.walltime.bins.is_empty());
     let pieces = job.resources.minutes as f64 / 60.0 + 1e-9 < hours;
     let time = match job.stage {
+        Stage::Aggregate if cluster.walltime.min.is_none() => "what is welcome here is not known".to_owned(),
         Stage::Aggregate => "the shortest that is welcome here".to_owned(),
         _ if pieces => format!("a run is assumed to need {hours} h: it goes on from its checkpoint"),
         Stage::Preprocess if bins => format!("assumed: {hours} h, rounded up into the cluster's bins"),
@@ -165,6 +167,7 @@ fn environment(templates: BTreeMap<String, String>) -> Result<Environment<'stati
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(syntax);
+    environment.set_keep_trailing_newline(true);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.add_filter("word", |text: &str| quote::word(text).map_err(refused));
     environment.add_filter("path", |text: &str| quote::path(text).map_err(refused));

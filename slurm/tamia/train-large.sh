@@ -1,0 +1,93 @@
+#!/bin/bash
+# bioscan-1m: 24 large runs on tamIA, Université Laval (PAICE: accounts begin with aip-).
+# Written by `bioscan-hpc sweep render`; edit it freely, nothing reads it back.
+# Which run an index is: experiments.tsv and packs.tsv. Some of them again: sbatch --array=12,13 slurm/tamia/train-large.sh
+#
+#SBATCH --job-name=bioscan-1m-train-large
+# No --account here: `export SBATCH_ACCOUNT=def-yourpi` before sbatch, or render again with --account.
+#SBATCH --time=1-00:00:00                    # a run is assumed to need 50 h: it goes on from its checkpoint
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=48                   # all of the node's, shared by its runs
+#SBATCH --gpus-per-node=h100:4               # whole nodes only: several runs share this job, one a GPU
+#SBATCH --mem=0                              # all of the node's
+# No --partition: the scheduler chooses it from the time and the GPU.#SBATCH --array=12-17                        # tasks of packs.tsv
+#SBATCH --signal=B:USR1@300                  # five minutes before the time limit, to this script alone: time for a checkpoint
+#SBATCH --requeue                            # after a node failure or a preemption, start again from the checkpoint
+#SBATCH --open-mode=append                   # a second life must not wipe the log of the first#SBATCH --output=logs/%x-%A_%a.out           # make the folder `logs` first: without it Slurm ends the job without a word
+
+# A job inherits the modules of the shell it was submitted from, so it starts from none.
+module --force purge
+module load StdEnv/2023 gcc/12.3 openmpi/4.1.5 cuda/12.6 hdf5/1.14.2
+
+# After the modules, whose own functions read variables that are not set.
+set -euo pipefail
+
+# The program: on PATH, or where BIOSCAN_HPC says.
+bioscan=${BIOSCAN_HPC:-bioscan-hpc}
+job=jobs/bioscan-1m.toml
+[[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
+# One copy in large pieces to the node's own disk, instead of random reads from the shared file system in every epoch.
+images=$SLURM_TMPDIR/images
+mkdir -p "$images"
+cp -r "${SCRATCH}"/bioscan-1m/results/images/original_256/. "$images"
+
+# Whole nodes are rented here, so each task holds several runs, one a GPU. Task → indices of its runs:
+declare -A runs=(
+    [12]="48 49 50 51"
+    [13]="52 53 54 55"
+    [14]="56 57 58 59"
+    [15]="60 61 62 63"
+    [16]="64 65 66 67"
+    [17]="68 69 70 71"
+)
+pids=()
+gpu=0
+for index in ${runs[$SLURM_ARRAY_TASK_ID]}; do
+    # Plain processes: they are worlds of one on this node, and need no launcher. Each gets its share of the cores and a log of its own.
+    CUDA_VISIBLE_DEVICES=$gpu SLURM_CPUS_PER_TASK=12 \
+        "$bioscan" train "$job" --index "$index" --images "$images" \
+        >>"logs/$SLURM_JOB_NAME-${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID.run$index.out" 2>&1 &
+    pids+=("$!")
+    gpu=$((gpu + 1))
+done
+
+# The program saves a checkpoint when told to stop, and then ends with 85. mpirun and srun pass USR1 on to their ranks.
+told=
+stop() {
+    told=yes
+    kill -USR1 "${pids[@]}" 2>/dev/null || true
+}
+trap stop USR1 TERM
+
+code=0
+unfinished=
+for pid in "${pids[@]}"; do
+    # A trapped signal ends `wait` early, so wait again: bash keeps the status of a child that has ended.
+    ended=0
+    wait "$pid" || ended=$?
+    while [[ -n $told ]]; do
+        told=
+        ended=0
+        wait "$pid" || ended=$?
+    done
+    case $ended in
+        0) ;;
+        # One bad image, or one missing run, must not stop the jobs that wait for this one.
+        3) echo "done, but some inputs were quarantined (exit 3): the summary is above, the list in quarantine.csv" ;;
+        4) echo "incomplete (exit 4): what is missing is listed above" ;;
+        85) unfinished=yes ;;
+        *) code=$ended ;;
+    esac
+done
+
+if [[ -n $unfinished ]]; then
+    # SLURM_RESTART_COUNT is unset, not 0, in a first life. The bound keeps a job that never gets anywhere from running for ever.
+    if (( ${SLURM_RESTART_COUNT:-0} < ${BIOSCAN_MAX_RESTARTS:-10} )); then
+        # This task alone: SLURM_JOB_ID of an array's last task is the id of the whole array.
+        scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && exit 85
+        echo "requeue was refused: go on with sbatch --array=$SLURM_ARRAY_TASK_ID $(printf '%q' slurm/tamia/train-large.sh)" >&2
+    fi
+    exit 85
+fi
+exit "$code"
