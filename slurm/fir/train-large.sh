@@ -11,10 +11,12 @@
 #SBATCH --cpus-per-task=12                   # this cluster's share of a GPU: decoding threads
 #SBATCH --gpus-per-node=h100:1               # the model must be named
 #SBATCH --mem=64G                            # assumed to be ample
-# No --partition: the scheduler chooses it from the time and the GPU.#SBATCH --array=48-71                        # indices of experiments.tsv
+# No --partition: the scheduler chooses it from the time and the GPU.
+#SBATCH --array=48-71                        # indices of experiments.tsv
 #SBATCH --signal=B:USR1@300                  # five minutes before the time limit, to this script alone: time for a checkpoint
 #SBATCH --requeue                            # after a node failure or a preemption, start again from the checkpoint
-#SBATCH --open-mode=append                   # a second life must not wipe the log of the first#SBATCH --output=logs/%x-%A_%a.out           # make the folder `logs` first: without it Slurm ends the job without a word
+#SBATCH --open-mode=append                   # a second life must not wipe the log of the first
+#SBATCH --output=logs/%x-%A_%a.out           # make the folder `logs` first: without it Slurm ends the job without a word
 
 # A job inherits the modules of the shell it was submitted from, so it starts from none.
 module --force purge
@@ -27,6 +29,7 @@ set -euo pipefail
 bioscan=${BIOSCAN_HPC:-bioscan-hpc}
 job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
+
 # One copy in large pieces to the node's own disk, instead of random reads from the shared file system in every epoch.
 images=$SLURM_TMPDIR/images
 mkdir -p "$images"
@@ -37,19 +40,13 @@ srun --cpus-per-task="$SLURM_CPUS_PER_TASK" "$bioscan" train "$job" --index "$SL
 pids=("$!")
 
 # The program saves a checkpoint when told to stop, and then ends with 85. mpirun and srun pass USR1 on to their ranks.
-told=
-stop() {
-    told=yes
-    kill -USR1 "${pids[@]}" 2>/dev/null || true
-}
-trap stop USR1 TERM
+trap 'told=yes; kill -USR1 "${pids[@]}" 2>/dev/null || true' USR1 TERM
 
 code=0
 unfinished=
 for pid in "${pids[@]}"; do
     # A trapped signal ends `wait` early, so wait again: bash keeps the status of a child that has ended.
-    ended=0
-    wait "$pid" || ended=$?
+    told=yes
     while [[ -n $told ]]; do
         told=
         ended=0

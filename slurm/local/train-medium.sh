@@ -1,31 +1,26 @@
 #!/bin/bash
 # bioscan-1m: 24 medium runs on this machine.
 # Written by `bioscan-hpc sweep render`; edit it freely, nothing reads it back.
-# After the modules, whose own functions read variables that are not set.
+
 set -euo pipefail
 
 # The program: on PATH, or where BIOSCAN_HPC says.
 bioscan=${BIOSCAN_HPC:-bioscan-hpc}
 job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
+
 # In the background, because bash runs traps only between commands.
 "$bioscan" train "$job" --index "$SLURM_ARRAY_TASK_ID" &
 pids=("$!")
 
 # The program saves a checkpoint when told to stop, and then ends with 85. mpirun and srun pass USR1 on to their ranks.
-told=
-stop() {
-    told=yes
-    kill -USR1 "${pids[@]}" 2>/dev/null || true
-}
-trap stop USR1 TERM INT
+trap 'told=yes; kill -USR1 "${pids[@]}" 2>/dev/null || true' USR1 TERM INT
 
 code=0
 unfinished=
 for pid in "${pids[@]}"; do
     # A trapped signal ends `wait` early, so wait again: bash keeps the status of a child that has ended.
-    ended=0
-    wait "$pid" || ended=$?
+    told=yes
     while [[ -n $told ]]; do
         told=
         ended=0

@@ -9,7 +9,8 @@
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=1
 #SBATCH --mem=4G                             # assumed to be ample
-# No --partition: the scheduler chooses it from the time and the GPU.#SBATCH --output=logs/%x-%j.out              # make the folder `logs` first: without it Slurm ends the job without a word
+# No --partition: the scheduler chooses it from the time and the GPU.
+#SBATCH --output=logs/%x-%j.out              # make the folder `logs` first: without it Slurm ends the job without a word
 
 # A job inherits the modules of the shell it was submitted from, so it starts from none.
 module --force purge
@@ -22,6 +23,7 @@ set -euo pipefail
 bioscan=${BIOSCAN_HPC:-bioscan-hpc}
 job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
+
 code=0
 "$bioscan" aggregate "$job" || code=$?
 if [[ $code -eq 4 ]]; then

@@ -1,17 +1,18 @@
 #!/bin/bash
-# bioscan-1m: all runs → the mean ± std tables, on tamIA, Université Laval (PAICE: accounts begin with aip-). A matter of seconds.
+# bioscan-1m: all runs → the mean ± std tables, on tamIA, Université Laval. A matter of seconds.
 # Written by `bioscan-hpc sweep render`; edit it freely, nothing reads it back.
 # This cluster rents whole nodes: the same command on a login node costs nothing.
 #
 #SBATCH --job-name=bioscan-1m-aggregate
-# No --account here: `export SBATCH_ACCOUNT=def-yourpi` before sbatch, or render again with --account.
+# No --account here: `export SBATCH_ACCOUNT=aip-yourpi` before sbatch, or render again with --account.
 #SBATCH --time=0-01:00:00                    # the shortest that is welcome here
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=48
 #SBATCH --gpus-per-node=h100:4               # no nodes without GPUs are listed for this cluster
 #SBATCH --mem=0                              # all of the node's
-# No --partition: the scheduler chooses it from the time and the GPU.#SBATCH --output=logs/%x-%j.out              # make the folder `logs` first: without it Slurm ends the job without a word
+# No --partition: the scheduler chooses it from the time and the GPU.
+#SBATCH --output=logs/%x-%j.out              # make the folder `logs` first: without it Slurm ends the job without a word
 
 # A job inherits the modules of the shell it was submitted from, so it starts from none.
 module --force purge
@@ -24,6 +25,7 @@ set -euo pipefail
 bioscan=${BIOSCAN_HPC:-bioscan-hpc}
 job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
+
 code=0
 "$bioscan" aggregate "$job" || code=$?
 if [[ $code -eq 4 ]]; then

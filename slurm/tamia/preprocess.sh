@@ -1,19 +1,21 @@
 #!/bin/bash
-# bioscan-1m: the 113 chunks → packs of prepared images, on tamIA, Université Laval (PAICE: accounts begin with aip-).
+# bioscan-1m: the 113 chunks → packs of prepared images, on tamIA, Université Laval.
 # Written by `bioscan-hpc sweep render`; edit it freely, nothing reads it back.
 # The table is divided once before training, in a minute on a login node: bioscan-hpc metadata split jobs/bioscan-1m.toml
 #
 #SBATCH --job-name=bioscan-1m-preprocess
-# No --account here: `export SBATCH_ACCOUNT=def-yourpi` before sbatch, or render again with --account.
+# No --account here: `export SBATCH_ACCOUNT=aip-yourpi` before sbatch, or render again with --account.
 #SBATCH --time=0-03:00:00                    # assumed: 3 h, rounded up into the cluster's bins
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=16                 # ranks: they share the 113 chunks
 #SBATCH --cpus-per-task=3                    # threads of a rank
 #SBATCH --gpus-per-node=h100:4               # no nodes without GPUs are listed for this cluster
 #SBATCH --mem=0                              # all of the node's
-# No --partition: the scheduler chooses it from the time and the GPU.#SBATCH --signal=B:USR1@300                  # five minutes before the time limit, to this script alone: time for a checkpoint
+# No --partition: the scheduler chooses it from the time and the GPU.
+#SBATCH --signal=B:USR1@300                  # five minutes before the time limit, to this script alone: time for a checkpoint
 #SBATCH --requeue                            # after a node failure or a preemption, start again from the checkpoint
-#SBATCH --open-mode=append                   # a second life must not wipe the log of the first#SBATCH --output=logs/%x-%j.out              # make the folder `logs` first: without it Slurm ends the job without a word
+#SBATCH --open-mode=append                   # a second life must not wipe the log of the first
+#SBATCH --output=logs/%x-%j.out              # make the folder `logs` first: without it Slurm ends the job without a word
 
 # A job inherits the modules of the shell it was submitted from, so it starts from none.
 module --force purge
@@ -26,24 +28,19 @@ set -euo pipefail
 bioscan=${BIOSCAN_HPC:-bioscan-hpc}
 job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
+
 # In the background, because bash runs traps only between commands.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" "$bioscan" preprocess "$job" &
 pids=("$!")
 
 # The program saves a checkpoint when told to stop, and then ends with 85. mpirun and srun pass USR1 on to their ranks.
-told=
-stop() {
-    told=yes
-    kill -USR1 "${pids[@]}" 2>/dev/null || true
-}
-trap stop USR1 TERM
+trap 'told=yes; kill -USR1 "${pids[@]}" 2>/dev/null || true' USR1 TERM
 
 code=0
 unfinished=
 for pid in "${pids[@]}"; do
     # A trapped signal ends `wait` early, so wait again: bash keeps the status of a child that has ended.
-    ended=0
-    wait "$pid" || ended=$?
+    told=yes
     while [[ -n $told ]]; do
         told=
         ended=0

@@ -1,16 +1,17 @@
 #!/bin/bash
-# bioscan-1m: all runs → the mean ± std tables, on Vulcan, University of Alberta (PAICE: accounts begin with aip-). A matter of seconds.
+# bioscan-1m: all runs → the mean ± std tables, on Vulcan, University of Alberta. A matter of seconds.
 # Written by `bioscan-hpc sweep render`; edit it freely, nothing reads it back.
 #
 #SBATCH --job-name=bioscan-1m-aggregate
-# No --account here: `export SBATCH_ACCOUNT=def-yourpi` before sbatch, or render again with --account.
-#SBATCH --time=0-01:00:00                    # the shortest that is welcome here
+# No --account here: `export SBATCH_ACCOUNT=aip-yourpi` before sbatch, or render again with --account.
+#SBATCH --time=0-01:00:00                    # what is welcome here is not known
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=16
 #SBATCH --gpus-per-node=l40s:1               # no nodes without GPUs are listed for this cluster
 #SBATCH --mem=64G                            # assumed to be ample
-# No --partition: the scheduler chooses it from the time and the GPU.#SBATCH --output=logs/%x-%j.out              # make the folder `logs` first: without it Slurm ends the job without a word
+# No --partition: the scheduler chooses it from the time and the GPU.
+#SBATCH --output=logs/%x-%j.out              # make the folder `logs` first: without it Slurm ends the job without a word
 
 # A job inherits the modules of the shell it was submitted from, so it starts from none.
 module --force purge
@@ -23,6 +24,7 @@ set -euo pipefail
 bioscan=${BIOSCAN_HPC:-bioscan-hpc}
 job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
+
 code=0
 "$bioscan" aggregate "$job" || code=$?
 if [[ $code -eq 4 ]]; then

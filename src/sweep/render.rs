@@ -163,11 +163,10 @@ fn reasons(job: &PlannedJob, cluster: &Cluster) -> minijinja::Value {
 }
 
 fn environment(templates: BTreeMap<String, String>) -> Result<Environment<'static>> {
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(template_error)?;
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build().map_err(template_error)?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(syntax);
-    environment.set_keep_trailing_newline(true);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.add_filter("word", |text: &str| quote::word(text).map_err(refused));
     environment.add_filter("path", |text: &str| quote::path(text).map_err(refused));
