@@ -27,6 +27,7 @@ pub mod image;
 #[cfg(feature = "image")]
 pub mod preprocess;
 pub mod random;
+pub mod report;
 pub mod store;
 pub mod sweep;
 pub mod telemetry;

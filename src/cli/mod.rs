@@ -1,5 +1,6 @@
 //! a command line → one call into the library → an exit code.
 
+mod aggregate;
 mod completions;
 #[cfg(feature = "image")]
 mod preprocess;
@@ -57,6 +58,8 @@ enum Command {
     Metadata(metadata::Args),
     /// The grid of experiments: plan, scripts, state; and the runs on this machine
     Sweep(sweep::Args),
+    /// Finished runs → mean ± std tables
+    Aggregate(aggregate::Args),
     /// Write shell completions or the man pages
     Completions(completions::Args),
 }
@@ -90,6 +93,7 @@ impl Cli {
             Command::Import(args) => import::run(&args, context),
             Command::Metadata(args) => metadata::run(&args, context),
             Command::Sweep(args) => sweep::run(&args, context),
+            Command::Aggregate(args) => aggregate::run(&args, context),
             Command::Completions(args) => completions::run(&args, context),
         }
     }

@@ -128,7 +128,10 @@ fn list(args: &PlanArgs, context: Context) -> Result<Exit> {
         println!("{:>4}  {}", experiment.index, experiment.id);
     }
     let Some(planned) = planned else { return Ok(Exit::Done) };
-    println!("\n{:<18} {:<12} {:>5} {:>5} {:>12}  {:<10} {:>5} {:>6}", "script", "array", "tasks", "runs", "time", "gpus", "cores", "memory");
+    println!(
+        "\n{:<18} {:<12} {:>5} {:>5} {:>12}  {:<10} {:>5} {:>6}",
+        "script", "array", "tasks", "runs", "time", "gpus", "cores", "memory"
+    );
     for job in &planned.jobs {
         let (resources, runs) = (&job.resources, job.tasks.iter().map(|task| task.experiments.len()).sum::<usize>());
         println!(
@@ -204,10 +207,8 @@ fn write(args: &RenderArgs) -> Result<Exit> {
 fn commands(planned: &Plan, job_file: &Path, folder: &Path) -> Result<String> {
     use crate::sweep::quote::word;
     let script = |name: &str| word(&folder.join(name).to_string_lossy());
-    let mut lines = vec![
-        "mkdir -p logs".to_owned(),
-        format!("bioscan-hpc metadata split {}", word(&job_file.to_string_lossy())?),
-    ];
+    let mut lines =
+        vec!["mkdir -p logs".to_owned(), format!("bioscan-hpc metadata split {}", word(&job_file.to_string_lossy())?)];
     let mut arrays = String::new();
     for job in &planned.jobs {
         let script = script(&job.script)?;
@@ -244,7 +245,10 @@ fn submit(args: &SubmitArgs, context: Context) -> Result<Exit> {
 fn report(outcome: &Outcome, context: Context) -> Exit {
     if context.json {
         let failed = outcome.failed.iter().map(|failure| json!({"id": failure.id, "reason": failure.reason, "log": failure.log}));
-        println!("{:#}", json!({"done": outcome.done, "of": outcome.of, "stopped": outcome.stopped, "failed": failed.collect::<Vec<_>>()}));
+        println!(
+            "{:#}",
+            json!({"done": outcome.done, "of": outcome.of, "stopped": outcome.stopped, "failed": failed.collect::<Vec<_>>()})
+        );
     } else {
         println!("{} of {} runs are done", outcome.done, outcome.of);
         for failure in &outcome.failed {
@@ -267,7 +271,8 @@ fn status(args: &StatusArgs, context: Context) -> Result<Exit> {
     let states = state::states(&experiments, &job.paths.runs())?;
     let count = |wanted: State| states.iter().filter(|state| **state == wanted).count();
     if context.json {
-        let counts: serde_json::Map<_, _> = State::ALL.iter().map(|state| (state.word().to_owned(), count(*state).into())).collect();
+        let counts: serde_json::Map<_, _> =
+            State::ALL.iter().map(|state| (state.word().to_owned(), count(*state).into())).collect();
         let runs = experiments.iter().zip(&states);
         let runs = runs.map(|(experiment, state)| json!({"index": experiment.index, "id": experiment.id, "state": state}));
         println!("{:#}", json!({"job": job.name, "counts": counts, "runs": runs.collect::<Vec<_>>()}));

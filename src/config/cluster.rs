@@ -214,7 +214,10 @@ impl Cluster {
         let faults = [
             (self.name.is_empty(), "`name` is empty"),
             (!ascending, "`walltime.bins` must ascend"),
-            (self.gpus.iter().any(|gpu| gpu.per_node == 0 || gpu.cores == 0), "`gpus.per_node` and `gpus.cores` must be at least 1"),
+            (
+                self.gpus.iter().any(|gpu| gpu.per_node == 0 || gpu.cores == 0),
+                "`gpus.per_node` and `gpus.cores` must be at least 1",
+            ),
             (self.gpus.iter().any(|gpu| gpu.speed.is_nan() || gpu.speed <= 0.0), "`gpus.speed` must be a positive number"),
             (self.cpu.as_ref().is_some_and(|cpu| cpu.cores == 0), "`cpu.cores` must be at least 1"),
             (
@@ -275,7 +278,11 @@ mod tests {
     #[test]
     fn an_unknown_cluster_is_answered_with_all_and_the_nearest() {
         let help = Cluster::load("narvall", None).unwrap_err().help().unwrap();
-        assert!(help.starts_with("did you mean `narval`? known: fir, nibi, rorqual, narval, trillium, tamia, killarney, vulcan, local"));
+        assert!(
+            help.starts_with(
+                "did you mean `narval`? known: fir, nibi, rorqual, narval, trillium, tamia, killarney, vulcan, local"
+            )
+        );
     }
 
     #[test]
@@ -285,7 +292,10 @@ mod tests {
         std::fs::write(&path, EMBEDDED[0].1.replace("name = \"fir\"", "name = \"mine\"")).unwrap();
         assert_eq!(Cluster::load("mine", Some(folder.path())).unwrap().name, "mine");
         assert_eq!(Cluster::load(&path.display().to_string(), None).unwrap().name, "mine");
-        assert_eq!(Cluster::load("fir", Some(folder.path())).unwrap_err().help().unwrap().split("; ").next(), Some("known: mine"));
+        assert_eq!(
+            Cluster::load("fir", Some(folder.path())).unwrap_err().help().unwrap().split("; ").next(),
+            Some("known: mine")
+        );
     }
 
     #[test]

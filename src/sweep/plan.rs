@@ -258,10 +258,10 @@ mod tests {
         job.grid.tasks = vec!["insect_order".into()];
         job.grid.partitions = vec![crate::config::Partition { name: "mine".into(), label: "genus".into(), split: "mine".into() }];
         let jobs = train_jobs(&job, "fir");
-        assert_eq!(jobs.iter().map(|job| (job.class.as_str(), job.array())).collect::<Vec<_>>(), [
-            ("small", "0-11".to_owned()),
-            ("other", "12-23".to_owned())
-        ]);
+        assert_eq!(
+            jobs.iter().map(|job| (job.class.as_str(), job.array())).collect::<Vec<_>>(),
+            [("small", "0-11".to_owned()), ("other", "12-23".to_owned())]
+        );
     }
 
     #[test]

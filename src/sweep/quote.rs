@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 
 /// One word of a shell, whatever it holds.
 pub fn word(text: &str) -> Result<String> {
-    let quoted = shlex::try_quote(text).map_err(|_| Error::usage(format!("{text:?} holds a zero byte, which no shell can take")))?;
+    let quoted =
+        shlex::try_quote(text).map_err(|_| Error::usage(format!("{text:?} holds a zero byte, which no shell can take")))?;
     Ok(match quoted {
         Cow::Borrowed(plain) => plain.to_owned(),
         Cow::Owned(quoted) => quoted,

@@ -163,7 +163,12 @@ fn reasons(job: &PlannedJob, cluster: &Cluster) -> minijinja::Value {
 }
 
 fn environment(templates: BTreeMap<String, String>) -> Result<Environment<'static>> {
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build().map_err(template_error)?;
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .keep_trailing_newline(true)
+        .build()
+        .map_err(template_error)?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(syntax);
@@ -184,11 +189,15 @@ fn environment(templates: BTreeMap<String, String>) -> Result<Environment<'stati
 /// An account must be one plain word: `#SBATCH` lines are read by Slurm, not by a shell, so quoting would not help.
 fn account(name: &str) -> Result<&str> {
     if quote::job_name(name) != name || name.is_empty() {
-        return Err(Error::usage(format!("{name:?} is no account name")).with_help("accounts look like def-yourpi or rrg-yourpi-ab"));
+        return Err(
+            Error::usage(format!("{name:?} is no account name")).with_help("accounts look like def-yourpi or rrg-yourpi-ab")
+        );
     }
     if name.ends_with("_gpu") || name.ends_with("_cpu") {
         let plain = &name[..name.len() - 4];
-        return Err(Error::usage(format!("Slurm adds the ending of `{name}` itself")).with_help(format!("write --account {plain}")));
+        return Err(
+            Error::usage(format!("Slurm adds the ending of `{name}` itself")).with_help(format!("write --account {plain}"))
+        );
     }
     Ok(name)
 }

@@ -121,7 +121,8 @@ fn clone_of(log: &File, path: &Path) -> Result<File> {
 /// Sends USR1 to the script, as Slurm does before the time limit. By bash, which is here where the scripts run, while `kill` of
 /// procps may not be.
 fn tell_to_stop(child: &Child) -> Result<()> {
-    let sent = Command::new("bash").args(["-c", "kill -USR1 \"$1\"", "bash", &child.id().to_string()]).stderr(Stdio::null()).status();
+    let sent =
+        Command::new("bash").args(["-c", "kill -USR1 \"$1\"", "bash", &child.id().to_string()]).stderr(Stdio::null()).status();
     sent.map(drop).at("signal", "bash")
 }
 

@@ -1,0 +1,288 @@
+//! The records of finished runs and the grid → tables of means over seeds, with everything a reader must know about them.
+//!
+//! A cell says what it averages (contract 7): n of how many seeds, and nothing at all where its runs were not made alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::config::{ExperimentId, Grid, Job, Loss, Partition, RunConfig};
+use crate::error::Result;
+use crate::evaluate::{RunRecord, chance_f1_macro};
+use crate::report::Metric;
+use crate::report::published::Published;
+use crate::report::statistics::{mean, median, sample_std};
+
+/// All tables of a job.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The job's name.
+    pub job: String,
+    /// Whether any of the data are synthetic.
+    pub synthetic: bool,
+    /// Runs that are in the tables.
+    pub done: usize,
+    /// Runs of the grid.
+    pub of: usize,
+    /// The rest.
+    pub missing: Vec<ExperimentId>,
+    /// One a task, or one a label for partitions of the job's own.
+    pub tables: Vec<Table>,
+    /// The median over runs of macro-F1 in multiples of chance, which is 1 / classes.
+    pub median_times_chance: Option<f64>,
+    /// What holds for all tables.
+    pub footnotes: Vec<String>,
+}
+
+/// One table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Table {
+    /// The task, or the label.
+    pub title: String,
+    /// Grouped by partition, in the order of the grid.
+    pub rows: Vec<Row>,
+    /// One a partition with finished runs.
+    pub baselines: Vec<Baseline>,
+    /// What holds for this table.
+    pub footnotes: Vec<String>,
+}
+
+/// The runs of one partition, backbone and loss.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The partition's name, as in the ids.
+    pub partition: String,
+    /// What the table's first column shows: the size, or the partition's name.
+    pub size: String,
+    /// The timm name.
+    pub backbone: String,
+    /// The loss.
+    pub loss: Loss,
+    /// Seeds that are done.
+    pub n: usize,
+    /// Seeds of the grid.
+    pub of: usize,
+    /// Whether the runs were not made alike, so that no mean is shown.
+    pub mixed: bool,
+    /// In the order of [`Metric::ALL`]; `None` where there is nothing to show.
+    pub cells: Vec<Option<Cell>>,
+}
+
+/// A mean over seeds, in per cent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Cell {
+    /// Which figure.
+    pub metric: Metric,
+    /// The mean.
+    pub mean: f64,
+    /// The sample standard deviation; `None` of one run.
+    pub std: Option<f64>,
+    /// Runs averaged.
+    pub n: usize,
+    /// Seeds of the grid.
+    pub of: usize,
+    /// The number in print, where it may stand beside ours.
+    pub published: Option<f64>,
+    /// Ours less the published one.
+    pub difference: Option<f64>,
+}
+
+/// What guesses reach on a partition, in per cent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Baseline {
+    /// The partition's name.
+    pub partition: String,
+    /// See [`Row::size`].
+    pub size: String,
+    /// The class a classifier without eyes would always say.
+    pub majority_class: String,
+    /// Its top-1 and micro-F1.
+    pub accuracy: f64,
+    /// Its macro-F1.
+    pub f1_macro: f64,
+    /// The macro-F1 of chance: 100 / classes.
+    pub chance_f1_macro: f64,
+}
+
+/// Averages `records` over the seeds of the job's grid. The order of the records does not matter.
+pub fn aggregate(job: &Job, records: &[RunRecord], published: &Published) -> Result<Summary> {
+    let by_id: BTreeMap<&ExperimentId, &RunRecord> = records.iter().map(|record| (&record.id, record)).collect();
+    let experiments = job.grid.experiments();
+    let missing: Vec<_> = experiments.iter().map(|run| &run.id).filter(|id| !by_id.contains_key(id)).cloned().collect();
+    let mut tables: Vec<Table> = Vec::new();
+    for partition in job.grid.all_partitions() {
+        let (title, size) = place_of(&job.grid, &partition);
+        let position = tables.iter().position(|table| table.title == title).unwrap_or_else(|| {
+            tables.push(Table { title, rows: vec![], baselines: vec![], footnotes: vec![] });
+            tables.len() - 1
+        });
+        fill(&mut tables[position], &partition, &size, job, &by_id, published)?;
+    }
+    let used: Vec<&RunRecord> = experiments.iter().filter_map(|run| by_id.get(&run.id).copied()).collect();
+    let mut summary = Summary {
+        job: job.name.clone(),
+        synthetic: used.iter().any(|record| record.config.synthetic),
+        done: used.len(),
+        of: experiments.len(),
+        missing,
+        tables,
+        median_times_chance: median(&used.iter().filter_map(|record| times_chance(record)).collect::<Vec<_>>()),
+        footnotes: vec![],
+    };
+    summary.footnotes = common_footnotes(&summary, &used, published);
+    Ok(summary)
+}
+
+/// (table, first column): (task, size) for the paper's partitions, (label, name) for the job's own.
+fn place_of(grid: &Grid, partition: &Partition) -> (String, String) {
+    let pairs = grid.sizes.iter().flat_map(|size| grid.tasks.iter().map(move |task| (task.clone(), size.clone())));
+    let of_the_paper = pairs.into_iter().find(|(task, size)| format!("{size}_{task}") == partition.name);
+    of_the_paper.unwrap_or_else(|| (partition.label.clone(), partition.name.clone()))
+}
+
+fn fill(
+    table: &mut Table,
+    partition: &Partition,
+    size: &str,
+    job: &Job,
+    by_id: &BTreeMap<&ExperimentId, &RunRecord>,
+    published: &Published,
+) -> Result<()> {
+    let mut of_partition: Vec<&RunRecord> = Vec::new();
+    for backbone in &job.grid.backbones {
+        for &loss in &job.grid.losses {
+            let id = |seed| ExperimentId { partition: partition.name.clone(), backbone: backbone.clone(), loss, seed };
+            let runs: Vec<&RunRecord> = job.grid.seeds.iter().filter_map(|&seed| by_id.get(&id(seed)).copied()).collect();
+            let differences = differences(&runs)?;
+            if !differences.is_empty() {
+                let name = format!("{}-{backbone}-{loss}", partition.name);
+                table.footnotes.push(format!("{name} is not averaged, its runs differ in {}", differences.join("; ")));
+            }
+            table.footnotes.extend(other_recipes(job, &runs)?);
+            let (n, of, mixed) = (runs.len(), job.grid.seeds.len(), !differences.is_empty());
+            let cells = if mixed { vec![None; Metric::ALL.len()] } else { cells(&runs, of, published) };
+            let (partition, size, backbone) = (partition.name.clone(), size.to_owned(), backbone.clone());
+            table.rows.push(Row { partition, size, backbone, loss, n, of, mixed, cells });
+            of_partition.extend(runs);
+        }
+    }
+    table.baselines.extend(of_partition.first().and_then(|record| baseline(record, size)));
+    table.footnotes.extend(partition_footnotes(&partition.name, &of_partition));
+    Ok(())
+}
+
+fn cells(runs: &[&RunRecord], of: usize, published: &Published) -> Vec<Option<Cell>> {
+    let figures = published.beside(runs);
+    let cell = |metric: Metric| {
+        let values: Vec<f64> = runs.iter().filter_map(|run| metric.of(&run.evaluation)).collect();
+        let mean = mean(&values)?;
+        let published = figures.map(|figures| figures.of(metric));
+        let difference = published.map(|published| mean - published);
+        Some(Cell { metric, mean, std: sample_std(&values), n: values.len(), of, published, difference })
+    };
+    Metric::ALL.into_iter().map(cell).collect()
+}
+
+/// What besides the seed is not the same in all runs of a cell; such runs must not be averaged.
+fn differences(runs: &[&RunRecord]) -> Result<Vec<String>> {
+    let Some((first, rest)) = runs.split_first() else { return Ok(vec![]) };
+    let mut all = BTreeSet::new();
+    for run in rest {
+        let same_seed = RunConfig { id: first.id.clone(), ..run.config.clone() };
+        let same_first = RunConfig { id: first.id.clone(), ..first.config.clone() };
+        all.extend(same_first.differences(&same_seed)?);
+    }
+    Ok(all.into_iter().collect())
+}
+
+/// Runs made with another recipe than the job file holds now.
+fn other_recipes(job: &Job, runs: &[&RunRecord]) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for run in runs {
+        let Ok(experiment) = job.grid.find(&run.id.to_string()) else { continue };
+        let now = RunConfig { recipe: job.recipe_for(&experiment), ..run.config.clone() };
+        let differences = run.config.differences(&now)?;
+        if !differences.is_empty() {
+            notes.push(format!("{} was made with another recipe than the job file has now: {}", run.id, differences.join("; ")));
+        }
+    }
+    Ok(notes)
+}
+
+fn baseline(record: &RunRecord, size: &str) -> Option<Baseline> {
+    let classes = &record.evaluation.per_class;
+    let majority = classes.get(record.majority.class)?;
+    Some(Baseline {
+        partition: record.id.partition.clone(),
+        size: size.to_owned(),
+        majority_class: majority.label.clone(),
+        accuracy: 100.0 * record.majority.accuracy,
+        f1_macro: 100.0 * record.majority.f1_macro,
+        chance_f1_macro: 100.0 * chance_f1_macro(classes.len()),
+    })
+}
+
+fn times_chance(record: &RunRecord) -> Option<f64> {
+    let classes = record.evaluation.per_class.len();
+    (classes > 0).then(|| record.evaluation.f1_macro / chance_f1_macro(classes))
+}
+
+/// Test images that were not used, and data that changed between runs.
+fn partition_footnotes(partition: &str, runs: &[&RunRecord]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let counts: BTreeSet<(u64, u64)> = runs.iter().map(|run| (run.evaluation.used, run.evaluation.expected)).collect();
+    for (used, expected) in counts.into_iter().filter(|(used, expected)| used < expected) {
+        notes.push(format!("{partition}: {used} of {expected} test images were used; the others are missing or quarantined"));
+    }
+    let fingerprints: BTreeSet<&str> = runs.iter().map(|run| run.config.dataset_fingerprint.as_str()).collect();
+    if fingerprints.len() > 1 {
+        notes.push(format!("{partition}: its runs saw {} different datasets; do not compare its rows", fingerprints.len()));
+    }
+    notes
+}
+
+fn common_footnotes(summary: &Summary, runs: &[&RunRecord], published: &Published) -> Vec<String> {
+    let mut notes = vec!["mean ± sample standard deviation over the seeds, in per cent; — : not measurable".to_owned()];
+    if !summary.missing.is_empty() {
+        let ids: Vec<String> = summary.missing.iter().map(ToString::to_string).collect();
+        notes.push(format!("{} of {} runs are missing: {}", ids.len(), summary.of, ids.join(", ")));
+    }
+    let ranks: BTreeSet<usize> = runs.iter().map(|run| run.ranks).collect();
+    if ranks.len() > 1 {
+        notes.push(format!(
+            "the runs were trained on different numbers of ranks ({ranks:?}), which changes BatchNorm's statistics"
+        ));
+    }
+    notes.extend(shared_notes(runs));
+    let cells = summary.tables.iter().flat_map(|table| &table.rows);
+    let beside: BTreeSet<&str> = cells
+        .filter(|row| row.cells.iter().flatten().any(|cell| cell.published.is_some()))
+        .map(|row| row.partition.as_str())
+        .collect();
+    if !beside.is_empty() {
+        notes.push(format!("published: {}", published.source));
+        notes.extend(published.notes.iter().filter(|note| beside.iter().any(|partition| note.contains(partition))).cloned());
+    }
+    notes
+}
+
+/// What the runs themselves want their readers to know.
+fn shared_notes(runs: &[&RunRecord]) -> Vec<String> {
+    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (key, value) in runs.iter().flat_map(|run| &run.notes) {
+        values.entry(key).or_default().insert(value);
+    }
+    let note = |(key, values): (&str, BTreeSet<&str>)| match values.len() {
+        1 => format!("{key}: {}", values.into_iter().collect::<String>()),
+        several => format!("{key}: {several} different values over the runs; see their test.json"),
+    };
+    values.into_iter().map(note).collect()
+}
+
+#[cfg(test)]
+#[path = "fixtures.rs"]
+pub(super) mod fixtures;
+
+#[cfg(test)]
+#[path = "aggregate_tests.rs"]
+mod tests;
