@@ -37,3 +37,6 @@ pub trait Exporter {
 
 /// Every format there is.
 pub const EXPORTERS: [&dyn Exporter; 4] = [&markdown::Markdown, &latex::Latex, &csv::Csv, &json::Json];
+
+#[cfg(test)]
+mod exporter_tests;

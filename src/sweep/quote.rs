@@ -71,6 +71,6 @@ mod tests {
     #[test]
     fn no_name_can_leave_its_comment_or_directive() {
         assert_eq!(comment("a\nrm -rf b"), "a?rm -rf b");
-        assert_eq!(job_name("a'b;c \"$(d)\""), "a-b-c---d--");
+        assert_eq!(job_name("a'b;c \"$(d)\""), "a-b-c----d--");
     }
 }
