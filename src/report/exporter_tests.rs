@@ -11,7 +11,13 @@ use crate::evaluate::{ClassScore, RunRecord};
 fn of_the_paper(id: &str, percent: f64) -> RunRecord {
     let mut record = record(id, percent);
     let sizes = &Published::load().unwrap().partitions[&record.id.partition].test_sizes;
-    let class = |(label, support): (&String, &u64)| ClassScore { label: label.clone(), precision: 0.9, recall: 0.9, f1: 0.9, support: *support };
+    let class = |(label, support): (&String, &u64)| ClassScore {
+        label: label.clone(),
+        precision: 0.9,
+        recall: 0.9,
+        f1: 0.9,
+        support: *support,
+    };
     record.evaluation.per_class = sizes.iter().map(class).collect();
     record.majority.class = 6;
     (record.config.synthetic, record.config.pretrained) = (false, "00ff".into());
@@ -49,7 +55,8 @@ fn every_format_is_as_it_was() {
 
 #[test]
 fn synthetic_data_are_called_so_in_every_format() {
-    let summary = aggregate(&job(), &[record("small_insect_order-vit_base_patch16_224-CE-s1", 50.0)], &Published::load().unwrap()).unwrap();
+    let summary =
+        aggregate(&job(), &[record("small_insect_order-vit_base_patch16_224-CE-s1", 50.0)], &Published::load().unwrap()).unwrap();
     for exporter in EXPORTERS {
         let text = exporter.export(&summary).unwrap().to_lowercase();
         assert!(text.contains("synthetic") && !text.contains("\"synthetic\": false"), "{}", exporter.file());

@@ -1,0 +1,225 @@
+//! `sweep` on the command line: the plan, the refusals, and the local executor with a stand-in for training.
+
+#[path = "support/runs.rs"]
+mod runs;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use bioscan_hpc::config::Job;
+use serde_json::Value;
+
+/// Leaves a trace of its start, does as `act/{index}` says where there is one, and else puts the prepared result in its place.
+const TRAINING: &str = r#"
+index=$4
+echo "$index life=$SLURM_RESTART_COUNT" >>"$LAB/starts"
+env | grep ^SLURM_ | sort >"$LAB/env.$index"
+if [[ -f $LAB/act/$index ]]; then . "$LAB/act/$index"; fi
+cp -r "$LAB/prepared/$index/." "$LAB/out/runs/"
+echo trained"#;
+
+struct Lab {
+    root: tempfile::TempDir,
+    job: PathBuf,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let job = runs::paper_job(root.path());
+        let loaded = Job::load(&job).unwrap();
+        for index in 0..loaded.grid.experiments().len() {
+            runs::finish(&root.path().join(format!("prepared/{index}")), &runs::record(&loaded, index, 8));
+        }
+        for folder in ["act", "out/runs"] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        runs::script(&root.path().join("training"), TRAINING);
+        Self { root, job }
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    fn act(&self, index: usize, what: &str) {
+        fs::write(self.at(&format!("act/{index}")), what).unwrap();
+    }
+
+    fn submit(&self) -> (Option<i32>, String) {
+        let mut command = cargo_bin_cmd!("bioscan-hpc");
+        command.args(["-q", "sweep", "submit", "--cluster", "local", "--jobs", "4"]).arg(&self.job);
+        command.env("LAB", self.root.path()).env("BIOSCAN_HPC", self.at("training")).env("SLURM_NODELIST", "outer");
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn starts(&self) -> Vec<String> {
+        let mut lines: Vec<_> = fs::read_to_string(self.at("starts")).unwrap_or_default().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    fn forget_starts(&self) {
+        fs::remove_file(self.at("starts")).unwrap();
+    }
+}
+
+#[test]
+fn seventy_two_runs_one_of_which_fails_and_the_second_call_does_that_one_alone() {
+    let lab = Lab::new();
+    lab.act(41, "echo 'no such weights' >&2; exit 6");
+    let (code, text) = lab.submit();
+    assert_eq!(code, Some(4), "{text}");
+    assert_eq!(lab.starts().len(), 72);
+    assert!(text.contains("71 of 72 runs are done"), "{text}");
+    assert!(text.contains("medium_diptera_family-resnet50-Focal-s3: exit 6") && text.contains("| no such weights"), "{text}");
+
+    lab.forget_starts();
+    fs::remove_file(lab.at("act/41")).unwrap();
+    assert_eq!(lab.submit().0, Some(0));
+    assert_eq!(lab.starts(), ["41 life=0"]);
+
+    lab.forget_starts();
+    let (code, text) = lab.submit();
+    assert_eq!((code, lab.starts().len()), (Some(0), 0), "{text}");
+}
+
+#[test]
+fn a_task_gets_the_environment_of_an_array_task_and_none_of_a_surrounding_job() {
+    let lab = Lab::new();
+    assert_eq!(lab.submit().0, Some(0));
+    let environment = fs::read_to_string(lab.at("env.5")).unwrap();
+    let value = |name: &str| environment.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).map(str::to_owned);
+    assert_eq!(value("SLURM_ARRAY_TASK_ID").as_deref(), Some("5"));
+    assert_eq!(value("SLURM_RESTART_COUNT").as_deref(), Some("0"));
+    assert_eq!(value("SLURM_CPUS_PER_TASK").as_deref(), Some("1"));
+    let number = |name: &str| value(name).unwrap().parse::<u64>().unwrap();
+    assert_eq!(number("SLURM_JOB_ID"), number("SLURM_ARRAY_JOB_ID") + 6);
+    assert!(!Path::new(&value("SLURM_TMPDIR").unwrap()).exists(), "the private folder goes with its task");
+    assert_eq!(value("SLURM_NODELIST"), None);
+    assert_eq!(fs::read_to_string(lab.at("out/logs/small_insect_order-resnet50-Focal-s3.out")).unwrap(), "trained\n");
+}
+
+#[test]
+fn a_run_that_stops_with_a_checkpoint_is_started_again_and_not_for_ever() {
+    let lab = Lab::new();
+    lab.act(2, "[[ $SLURM_RESTART_COUNT -ge 2 ]] || exit 85");
+    lab.act(3, "exit 85");
+    let (code, text) = lab.submit();
+    assert_eq!(code, Some(4));
+    let lives = |index: usize| lab.starts().iter().filter(|line| line.starts_with(&format!("{index} "))).count();
+    assert_eq!((lives(2), lives(3)), (3, 11));
+    assert!(text.contains("small_insect_order-resnet50-Focal-s1: stopped with a checkpoint once too often (exit 85)"), "{text}");
+}
+
+#[test]
+fn a_result_that_disagrees_with_its_seal_is_made_again() {
+    let lab = Lab::new();
+    assert_eq!(lab.submit().0, Some(0));
+    lab.forget_starts();
+    fs::write(lab.at("out/runs/small_insect_order-resnet50-CE-s1/test.json"), b"{}").unwrap();
+    assert_eq!(lab.submit().0, Some(0));
+    assert_eq!(lab.starts(), ["0 life=0"]);
+}
+
+#[test]
+fn term_is_passed_on_as_usr1_and_nothing_new_is_started() {
+    let lab = Lab::new();
+    for index in 0..72 {
+        lab.act(index, "trap 'exit 85' USR1; while true; do sleep 0.05; done");
+    }
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("bioscan-hpc"))
+        .args(["-q", "sweep", "submit", "--cluster", "local", "--jobs", "2"])
+        .arg(&lab.job)
+        .env("LAB", lab.root.path())
+        .env("BIOSCAN_HPC", lab.at("training"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while lab.starts().len() < 2 && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(Command::new("bash").args(["-c", "kill -TERM \"$1\"", "bash", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(85));
+    assert_eq!(lab.starts().len(), 2);
+}
+
+#[test]
+fn the_plan_lists_72_unique_ids_in_the_documented_order() {
+    let output = cargo_bin_cmd!("bioscan-hpc").args(["sweep", "plan", "jobs/bioscan-1m.toml", "--json"]).output().unwrap();
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let listed = plan["experiments"].as_array().unwrap();
+    let mut expected = Vec::new();
+    for size in ["small", "medium", "large"] {
+        for task in ["insect_order", "diptera_family"] {
+            for backbone in ["resnet50", "vit_base_patch16_224"] {
+                for loss in ["CE", "Focal"] {
+                    expected.extend([1, 2, 3].map(|seed| format!("{size}_{task}-{backbone}-{loss}-s{seed}")));
+                }
+            }
+        }
+    }
+    let ids: Vec<&str> = listed.iter().map(|experiment| experiment["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 72);
+    assert!(listed.iter().enumerate().all(|(index, experiment)| experiment["index"] == index));
+    assert_eq!((&plan["cluster"], &plan["jobs"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn the_plan_for_a_cluster_is_as_it_was() {
+    let mut command = cargo_bin_cmd!("bioscan-hpc");
+    let output = command.args(["sweep", "plan", "jobs/bioscan-1m.toml", "--json", "--cluster", "tamia"]).output().unwrap();
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&plan["jobs"]).unwrap());
+}
+
+/// What the program says on stderr, and that it ends with 2.
+fn refusal(arguments: &[&str]) -> String {
+    let output = cargo_bin_cmd!("bioscan-hpc").args(arguments).env("NO_COLOR", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn an_unknown_cluster_is_refused_with_the_list_and_the_nearest() {
+    insta::assert_snapshot!(refusal(&["sweep", "plan", "jobs/bioscan-1m.toml", "--cluster", "narvall"]));
+}
+
+#[test]
+fn a_misspelled_key_is_refused_with_its_line_and_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = folder.path().join("job.toml");
+    let text = fs::read_to_string("jobs/bioscan-1m.toml").unwrap().replace("momentum =", "momentun =");
+    fs::write(&job, text).unwrap();
+    let said = refusal(&["sweep", "plan", job.to_str().unwrap()]);
+    insta::assert_snapshot!(said.replace(folder.path().to_str().unwrap(), "FOLDER"));
+}
+
+#[test]
+fn submitting_to_a_scheduler_says_what_to_type_instead() {
+    insta::assert_snapshot!(refusal(&["sweep", "submit", "jobs/bioscan-1m.toml", "--cluster", "fir"]));
+}
+
+#[test]
+fn the_status_is_read_off_the_runs_folders() {
+    let lab = Lab::new();
+    let loaded = Job::load(&lab.job).unwrap();
+    runs::finish(&lab.at("out/runs"), &runs::record(&loaded, 0, 8));
+    let half = lab.at("out/runs/small_insect_order-resnet50-CE-s2");
+    fs::create_dir_all(&half).unwrap();
+    fs::write(half.join("checkpoint-1"), b"x").unwrap();
+    let output = cargo_bin_cmd!("bioscan-hpc").args(["sweep", "status", "--json"]).arg(&lab.job).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["counts"], serde_json::json!({"done": 1, "running": 0, "incomplete": 1, "missing": 70}));
+    assert_eq!(status["runs"][1]["state"], "incomplete");
+}
