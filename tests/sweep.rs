@@ -210,6 +210,34 @@ fn submitting_to_a_scheduler_says_what_to_type_instead() {
 }
 
 #[test]
+fn a_template_of_ones_own_replaces_the_built_in_one_and_its_faults_are_located() {
+    let folder = tempfile::tempdir().unwrap();
+    let (templates, out) = (folder.path().join("templates"), folder.path().join("out"));
+    fs::create_dir_all(&templates).unwrap();
+    let render = |account: &str| {
+        let mut command = cargo_bin_cmd!("bioscan-hpc");
+        command.args(["-q", "sweep", "render", "jobs/bioscan-1m.toml", "--cluster", "fir", "--account", account]);
+        command.arg("--templates").arg(&templates).arg("--out").arg(&out).output().unwrap()
+    };
+    fs::write(templates.join("aggregate.sh.j2"), "# charged to {{ account }}\n").unwrap();
+    let output = render("def-smith");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(fs::read_to_string(out.join("aggregate.sh")).unwrap(), "# charged to def-smith\n");
+    assert!(fs::read_to_string(out.join("train-small.sh")).unwrap().contains("#SBATCH --account=def-smith "));
+    let commands = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        commands.starts_with("mkdir -p logs\nbioscan-hpc metadata split jobs/bioscan-1m.toml\npre=$(sbatch --parsable "),
+        "{commands}"
+    );
+
+    fs::write(templates.join("aggregate.sh.j2"), "#!/bin/bash\n# {{ acount }}\n").unwrap();
+    let said = String::from_utf8(render("def-smith").stderr).unwrap();
+    assert!(said.contains("aggregate.sh.j2, line 2") && said.contains("undefined"), "{said}");
+    let said = String::from_utf8(render("rrg-smith-ab_gpu").stderr).unwrap();
+    assert!(said.contains("write --account rrg-smith-ab"), "{said}");
+}
+
+#[test]
 fn the_status_is_read_off_the_runs_folders() {
     let lab = Lab::new();
     let loaded = Job::load(&lab.job).unwrap();

@@ -97,12 +97,12 @@ impl Lab {
         self.root.path().join(path)
     }
 
-    /// The job file and the scripts of `cluster`, with the prepared images where the job says.
+    /// The job file and the scripts of `cluster`, with the prepared packs where the job says.
     fn render(&self, cluster: &str, name: &str, output: &str) {
         runs::job_file(self.root.path(), name, &format!("$SCRATCH/{output}"), "[1, 2, 3]");
-        let images = self.root.path().join(output).join("images/original_256");
-        fs::create_dir_all(&images).unwrap();
-        fs::write(images.join("part1.pack"), b"x").unwrap();
+        let packs = self.root.path().join(output).join("images/original_256/packs");
+        fs::create_dir_all(&packs).unwrap();
+        fs::write(packs.join("part1.pack"), b"x").unwrap();
         // Relative, as a user in that folder would type it.
         let job = Job::as_written(&self.at(name)).unwrap();
         let plan = plan(&job, &Cluster::load(cluster, None).unwrap()).unwrap();
@@ -145,8 +145,8 @@ fn hostile_names_arrive_as_they_are_and_run_nothing() {
         let call = lab.calls(index).join("\n");
         assert!(call.starts_with(&format!("train\n{name}\n--index\n{index}\n")), "{cluster}: {call}");
         let staged = matches!(cluster, "fir" | "tamia");
-        assert_eq!(call.contains(&format!("--images\n{}", lab.at("tmp/images").display())), staged, "{cluster}: {call}");
-        assert_eq!(lab.at("tmp/images/part1.pack").exists(), staged);
+        assert_eq!(call.contains(&format!("--packs\n{}", lab.at("tmp/packs").display())), staged, "{cluster}: {call}");
+        assert_eq!(lab.at("tmp/packs/part1.pack").exists(), staged);
         assert!(!lab.at("pwned").exists(), "{cluster}");
     }
 }

@@ -31,12 +31,12 @@ job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
 
 # One copy in large pieces to the node's own disk, instead of random reads from the shared file system in every epoch.
-images=$SLURM_TMPDIR/images
-mkdir -p "$images"
-cp -r "${SCRATCH}"/bioscan-1m/results/images/original_256/. "$images"
+packs=$SLURM_TMPDIR/packs
+mkdir -p "$packs"
+cp -r "${SCRATCH}"/bioscan-1m/results/images/original_256/packs/. "$packs"
 
 # In the background, because bash runs traps only between commands. srun no longer inherits --cpus-per-task by itself.
-srun --cpus-per-task="$SLURM_CPUS_PER_TASK" "$bioscan" train "$job" --index "$SLURM_ARRAY_TASK_ID" --images "$images" &
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" "$bioscan" train "$job" --index "$SLURM_ARRAY_TASK_ID" --packs "$packs" &
 pids=("$!")
 
 # The program saves a checkpoint when told to stop, and then ends with 85. mpirun and srun pass USR1 on to their ranks.

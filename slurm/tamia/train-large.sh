@@ -31,9 +31,9 @@ job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
 
 # One copy in large pieces to the node's own disk, instead of random reads from the shared file system in every epoch.
-images=$SLURM_TMPDIR/images
-mkdir -p "$images"
-cp -r "${SCRATCH}"/bioscan-1m/results/images/original_256/. "$images"
+packs=$SLURM_TMPDIR/packs
+mkdir -p "$packs"
+cp -r "${SCRATCH}"/bioscan-1m/results/images/original_256/packs/. "$packs"
 
 # Whole nodes are rented here, so each task holds several runs, one a GPU. Task → indices of its runs:
 declare -A runs=(
@@ -49,7 +49,7 @@ gpu=0
 for index in ${runs[$SLURM_ARRAY_TASK_ID]}; do
     # Plain processes: they are worlds of one on this node, and need no launcher. Each gets its share of the cores and a log of its own.
     CUDA_VISIBLE_DEVICES=$gpu SLURM_CPUS_PER_TASK=12 \
-        "$bioscan" train "$job" --index "$index" --images "$images" \
+        "$bioscan" train "$job" --index "$index" --packs "$packs" \
         >>"logs/$SLURM_JOB_NAME-${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID.run$index.out" 2>&1 &
     pids+=("$!")
     gpu=$((gpu + 1))

@@ -42,7 +42,8 @@ enum Action {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "With --json: {job, experiments: [{index, id, partition, label, backbone, loss, seed}], cluster, jobs:
 [{script, stage, array, tasks, runs, assumed_hours, minutes, nodes, tasks_per_node, cpus_per_task, gpus_per_node,
-memory}]}; `cluster` and `jobs` are null without --cluster.")]
+memory}]}; `cluster` and `jobs` are null without --cluster, and `jobs` where
+no scheduler is asked for anything.")]
 struct PlanArgs {
     /// The job file
     job: PathBuf,
@@ -127,7 +128,8 @@ fn list(args: &PlanArgs, context: Context) -> Result<Exit> {
     for experiment in job.grid.experiments() {
         println!("{:>4}  {}", experiment.index, experiment.id);
     }
-    let Some(planned) = planned else { return Ok(Exit::Done) };
+    // Without a scheduler nothing is asked for, so there is nothing more to say.
+    let Some(planned) = planned.filter(|planned| planned.cluster.scheduler == Scheduler::Slurm) else { return Ok(Exit::Done) };
     println!(
         "\n{:<18} {:<12} {:>5} {:>5} {:>12}  {:<10} {:>5} {:>6}",
         "script", "array", "tasks", "runs", "time", "gpus", "cores", "memory"
@@ -161,7 +163,7 @@ fn plan_json(job: &Job, planned: Option<&Plan>) -> serde_json::Value {
             "seed": experiment.id.seed,
         })
     });
-    let jobs = planned.map(|planned| {
+    let jobs = planned.filter(|planned| planned.cluster.scheduler == Scheduler::Slurm).map(|planned| {
         planned.jobs.iter().map(|job| {
             let resources = &job.resources;
             json!({

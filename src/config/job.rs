@@ -304,6 +304,12 @@ impl Paths {
         self.output.join("images").join(package)
     }
 
+    /// Holds one pack a chunk: the form of the images that training reads.
+    #[must_use]
+    pub fn packs(&self, package: &str) -> PathBuf {
+        self.images(package).join("packs")
+    }
+
     /// Holds one folder a run.
     #[must_use]
     pub fn runs(&self) -> PathBuf {

@@ -195,18 +195,21 @@ fn differences(runs: &[&RunRecord]) -> Result<Vec<String>> {
     Ok(all.into_iter().collect())
 }
 
-/// Runs made with another recipe than the job file holds now.
+/// Runs made with another recipe than the job file holds now, one note a difference.
 fn other_recipes(job: &Job, runs: &[&RunRecord]) -> Result<Vec<String>> {
-    let mut notes = Vec::new();
+    let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for run in runs {
         let Ok(experiment) = job.grid.find(&run.id.to_string()) else { continue };
         let now = RunConfig { recipe: job.recipe_for(&experiment), ..run.config.clone() };
         let differences = run.config.differences(&now)?;
         if !differences.is_empty() {
-            notes.push(format!("{} was made with another recipe than the job file has now: {}", run.id, differences.join("; ")));
+            ids.entry(differences.join("; ")).or_default().push(run.id.to_string());
         }
     }
-    Ok(notes)
+    let note = |(differences, ids): (String, Vec<String>)| {
+        format!("made with another recipe than the job file has now ({differences}): {}", ids.join(", "))
+    };
+    Ok(ids.into_iter().map(note).collect())
 }
 
 fn baseline(record: &RunRecord, size: &str) -> Option<Baseline> {

@@ -9,8 +9,8 @@ const ASSUMED_HOURS: [(&str, f64); 3] = [("small", 2.5), ("medium", 9.0), ("larg
 /// A cluster whose limit is not known is asked for no more than this many hours: a run goes on from its checkpoint anyway.
 const CAUTIOUS_MAX: f64 = 24.0;
 
-/// Preprocessing the 1.1 million images on 32 cores, in hours. **Assumed**: 15 ms an image and core make 9 minutes; the rest is the
-/// reading of 2.3 TB from a shared file system.
+/// Preprocessing the 1.1 million images on 32 cores, in hours. **Assumed**: 15 ms an image and core make 9 minutes; the rest is for
+/// reading the originals from a shared file system.
 pub const PREPROCESS_HOURS: f64 = 3.0;
 
 /// The kinds of runs that ask for the same time.

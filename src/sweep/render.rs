@@ -107,14 +107,14 @@ fn script(environment: &Environment, job: &PlannedJob, plan: &Plan, rendering: &
         class => job.class.clone(),
         array => (!job.tasks.is_empty()).then(|| job.array()),
         example => job.tasks.iter().take(2).map(|task| task.index.to_string()).collect::<Vec<_>>().join(","),
-        packs => job.packed().then(|| job.tasks.iter().map(|task| context! {
+        shared_tasks => job.packed().then(|| job.tasks.iter().map(|task| context! {
             index => task.index,
             experiments => task.experiments.clone(),
         }).collect::<Vec<_>>()),
         cores_a_run => gpu.map(|gpu| gpu.cores),
         stage,
-        stage_flag => if stage { " --images \"$images\"" } else { "" },
-        images => text_of(&rendering.job.paths.images(&package))?,
+        stage_flag => if stage { " --packs \"$packs\"" } else { "" },
+        packs_source => text_of(&rendering.job.paths.packs(&package))?,
         ..reasons(job, cluster)
     };
     let name = match job.stage {
