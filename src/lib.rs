@@ -9,9 +9,11 @@
 //! Four floors; a room imports only from the floors below its own, and `tests/house.rs` keeps it so.
 //!
 //! 1. [`error`], [`random`], [`config`], [`telemetry`], [`store`], [`comm`]: the ground every room stands on.
-//! 2. dataset, image, container, model, evaluate: the nouns.
-//! 3. preprocess, train, sweep, report: the stages.
+//! 2. [`dataset`], `image`, [`container`], `model`, [`evaluate`]: the nouns.
+//! 3. `preprocess`, `train`, [`sweep`], [`report`]: the stages.
 //! 4. [`cli`]: one file a subcommand.
+//!
+//! `image` and `preprocess` need the feature `image`, `model` and `train` the feature `torch`.
 
 pub mod cli;
 pub mod comm;
@@ -20,10 +22,10 @@ pub mod container;
 pub mod dataset;
 pub mod error;
 pub mod evaluate;
-#[cfg(feature = "torch")]
-pub mod model;
 #[cfg(feature = "image")]
 pub mod image;
+#[cfg(feature = "torch")]
+pub mod model;
 #[cfg(feature = "image")]
 pub mod preprocess;
 pub mod random;
@@ -31,3 +33,5 @@ pub mod report;
 pub mod store;
 pub mod sweep;
 pub mod telemetry;
+#[cfg(feature = "torch")]
+pub mod train;

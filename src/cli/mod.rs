@@ -2,14 +2,18 @@
 
 mod aggregate;
 mod completions;
-#[cfg(feature = "image")]
-mod preprocess;
-#[cfg(feature = "image")]
-mod verify;
 mod import;
 mod metadata;
-mod synth;
+#[cfg(feature = "image")]
+mod preprocess;
 mod sweep;
+mod synth;
+#[cfg(feature = "torch")]
+mod test;
+#[cfg(feature = "torch")]
+mod train;
+#[cfg(feature = "image")]
+mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -44,22 +48,28 @@ non-finite loss); 85 stopped on a signal with a checkpoint saved, run me again."
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Turn the chunks of originals into small images for training; alone or under mpirun/srun
-    #[cfg(feature = "image")]
-    Preprocess(preprocess::Args),
-    /// Hash everything a job wrote again and list what is not what was written
-    #[cfg(feature = "image")]
-    Verify(verify::Args),
     /// Make a synthetic dataset in the published layout
     Synth(synth::Args),
     /// Bring your own photographs and labels into the published layout
     Import(import::Args),
     /// Check, count, split and convert the metadata
     Metadata(metadata::Args),
+    /// Turn the chunks of originals into small images for training; alone or under mpirun/srun
+    #[cfg(feature = "image")]
+    Preprocess(preprocess::Args),
+    /// Train and test one experiment; alone or under mpirun/srun
+    #[cfg(feature = "torch")]
+    Train(train::Args),
+    /// Measure a run's best weights on its test split again
+    #[cfg(feature = "torch")]
+    Test(test::Args),
     /// The grid of experiments: plan, scripts, state; and the runs on this machine
     Sweep(sweep::Args),
     /// Finished runs → mean ± std tables
     Aggregate(aggregate::Args),
+    /// Hash everything a job wrote again and list what is not what was written
+    #[cfg(feature = "image")]
+    Verify(verify::Args),
     /// Write shell completions or the man pages
     Completions(completions::Args),
 }
@@ -85,15 +95,19 @@ impl Cli {
     fn dispatch(self) -> Result<Exit> {
         let context = Context { json: self.json };
         match self.command {
-            #[cfg(feature = "image")]
-            Command::Preprocess(args) => preprocess::run(&args, context),
-            #[cfg(feature = "image")]
-            Command::Verify(args) => verify::run(&args, context),
             Command::Synth(args) => synth::run(&args, context),
             Command::Import(args) => import::run(&args, context),
             Command::Metadata(args) => metadata::run(&args, context),
+            #[cfg(feature = "image")]
+            Command::Preprocess(args) => preprocess::run(&args, context),
+            #[cfg(feature = "torch")]
+            Command::Train(args) => train::run(&args, context),
+            #[cfg(feature = "torch")]
+            Command::Test(args) => test::run(&args, context),
             Command::Sweep(args) => sweep::run(&args, context),
             Command::Aggregate(args) => aggregate::run(&args, context),
+            #[cfg(feature = "image")]
+            Command::Verify(args) => verify::run(&args, context),
             Command::Completions(args) => completions::run(&args, context),
         }
     }

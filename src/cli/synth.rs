@@ -68,18 +68,10 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
     })
 }
 
-/// RGB pixels → JPEG with 4:2:0 chroma, as the originals have.
+/// RGB pixels → JPEG.
 #[cfg(feature = "image")]
 fn encode_jpeg(rgb: &[u8], width: u32, height: u32, quality: u8) -> Result<Vec<u8>> {
-    let image = turbojpeg::Image {
-        pixels: rgb,
-        width: width as usize,
-        pitch: 3 * width as usize,
-        height: height as usize,
-        format: turbojpeg::PixelFormat::RGB,
-    };
-    let jpeg = turbojpeg::compress(image, i32::from(quality), turbojpeg::Subsamp::Sub2x2);
-    jpeg.map(|bytes| bytes.to_vec()).map_err(|error| Error::library("libjpeg-turbo", error))
+    crate::image::encode(&crate::image::RgbImage { width, height, pixels: rgb.to_vec() }, quality)
 }
 
 #[cfg(not(feature = "image"))]

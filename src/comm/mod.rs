@@ -99,6 +99,17 @@ impl World {
         self.rank() == 0
     }
 
+    /// Threads this rank may keep busy: `setting`, or where that is 0 what Slurm gave each task, or else this host's cores shared by
+    /// the ranks on it.
+    #[must_use]
+    pub fn threads(&self, setting: usize) -> usize {
+        let number = |name: &str| std::env::var(name).ok()?.parse().ok().filter(|&count: &usize| count > 0);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let neighbours = || ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"].into_iter().find_map(number).unwrap_or(self.size());
+        let given = (setting > 0).then_some(setting).or_else(|| number("SLURM_CPUS_PER_TASK"));
+        given.unwrap_or_else(|| (cores() / neighbours()).max(1))
+    }
+
     /// Waits until every rank is here.
     pub fn barrier(&self) {
         match &self.ranks {

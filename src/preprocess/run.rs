@@ -83,8 +83,10 @@ pub fn run(job: &Job, world: &World, stop: &StopFlag) -> Result<Outcome> {
     let sources = from_root(world, || discover(&job.paths.dataset))?;
     let outputs = Output::of(&place.folder, &settings.package(), &settings.formats);
     let _lock = world.on_root(|| take(&place, &outputs))?;
-    let pool =
-        rayon::ThreadPoolBuilder::new().num_threads(threads(settings)).build().map_err(|error| Error::library("rayon", error))?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(world.threads(settings.threads))
+        .build()
+        .map_err(|error| Error::library("rayon", error))?;
 
     let mine = &assign(&sources.iter().collect::<Vec<_>>(), world.size())[world.rank()];
     let finished = mine.iter().filter_map(|source| work::finished(source, settings, &place.packs).transpose());
@@ -174,15 +176,4 @@ fn refuse_missing_features(formats: &[Format]) -> Result<()> {
         return Err(Error::Feature { feature: "hdf5" });
     }
     Ok(())
-}
-
-/// Threads of this rank: the setting, else what Slurm gives a task, else this rank's part of the machine.
-fn threads(settings: &Preprocess) -> usize {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok().filter(|number| *number > 0);
-    let ranks_here = || ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"].into_iter().find_map(number).unwrap_or(1);
-    let machine = || std::thread::available_parallelism().map_or(1, usize::from);
-    Some(settings.threads)
-        .filter(|threads| *threads > 0)
-        .or_else(|| number("SLURM_CPUS_PER_TASK"))
-        .unwrap_or_else(|| (machine() / ranks_here()).max(1))
 }

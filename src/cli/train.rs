@@ -1,0 +1,141 @@
+//! `train`: one experiment of a job → a finished run.
+
+use std::path::PathBuf;
+
+use crate::cli::{Context, answer};
+use crate::comm::World;
+use crate::comm::signals::StopFlag;
+use crate::config::{Experiment, Job};
+use crate::error::{Error, Exit, Result};
+use crate::evaluate::RunRecord;
+use crate::train::{self, Options, Outcome};
+
+/// Arguments of `train` and `test`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bioscan-hpc train jobs/demo.toml --experiment small_insect_order-resnet18-CE-s1
+  mpirun -n 4 bioscan-hpc train jobs/bioscan-1m.toml --index 71 --device cpu
+  srun bioscan-hpc train jobs/bioscan-1m.toml --index $SLURM_ARRAY_TASK_ID
+
+A run that was begun goes on from its last checkpoint; one that is done is left alone.")]
+pub struct Args {
+    /// The job file
+    job: PathBuf,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Which experiment of the job.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// By its id, as `sweep plan` lists them
+    #[arg(long, value_name = "ID")]
+    experiment: Option<String>,
+    /// By its index, as an array task knows it
+    #[arg(long, value_name = "N")]
+    index: Option<usize>,
+}
+
+impl Which {
+    /// Finds it among the job's.
+    pub fn of(&self, job: &Job) -> Result<Experiment> {
+        if let Some(id) = &self.experiment {
+            return job.grid.find(id);
+        }
+        let (experiments, index) = (job.grid.experiments(), self.index.unwrap_or_default());
+        let count = experiments.len();
+        experiments.into_iter().nth(index).ok_or_else(|| {
+            Error::usage(format!("the job has no experiment {index}"))
+                .with_help(format!("valid: 0 to {}", count.saturating_sub(1)))
+        })
+    }
+}
+
+/// Where a run computes.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// Where to compute; `auto` takes the GPU where there is one
+    #[arg(long, value_enum, default_value = "auto")]
+    device: Device,
+    /// Read the packs from this folder, where they were staged, instead of where preprocessing put them
+    #[arg(long, value_name = "DIR")]
+    packs: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Device {
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+impl Place {
+    /// The options of a run in `world`: a device, threads, and an ear for signals.
+    pub fn options(&self, job: &Job, world: &World) -> Result<Options> {
+        Ok(Options {
+            device: world.agree(self.device(world))?,
+            threads: world.threads(job.train.threads),
+            stop: StopFlag::listen()?,
+            packs: self.packs.clone(),
+        })
+    }
+
+    fn device(&self, world: &World) -> Result<tch::Device> {
+        if self.device == Device::Cpu {
+            return Ok(tch::Device::Cpu);
+        }
+        let loaded = crate::comm::tensor_ext::load_cuda();
+        let found = loaded.is_ok() && tch::Cuda::is_available();
+        match (self.device, found) {
+            (_, true) if world.size() > 1 => {
+                Err(Error::usage("several ranks on GPUs are not built yet")
+                    .with_help("use one rank, or `--device cpu` for several"))
+            }
+            (_, true) => Ok(tch::Device::Cuda(0)),
+            (Device::Cuda, false) => {
+                let why = loaded.err().map_or_else(|| "the driver shows none".to_owned(), |error| error.to_string());
+                Err(Error::usage(format!("no GPU can be used: {why}")).with_help("ask Slurm for one, or take `--device cpu`"))
+            }
+            (_, false) => {
+                // An allocation with a GPU that computes on the CPU wastes it, so say it where it can be seen.
+                if std::env::var_os("SLURM_JOB_GPUS").is_some() || std::env::var_os("SLURM_GPUS_ON_NODE").is_some() {
+                    tracing::warn!("Slurm gave this job a GPU, but libtorch cannot use it: computing on the CPU");
+                }
+                Ok(tch::Device::Cpu)
+            }
+        }
+    }
+}
+
+/// Runs `train`.
+pub fn run(args: &Args, context: Context) -> Result<Exit> {
+    let job = Job::load(&args.job)?;
+    let experiment = args.which.of(&job)?;
+    let world = World::connect()?;
+    let speaks = world.is_root();
+    let outcome = args.place.options(&job, &world).and_then(|options| train::train(&job, &experiment, &world, options));
+    let (record, before) = match world.leave(outcome)? {
+        Outcome::Stopped => return Ok(Exit::Stopped),
+        Outcome::Finished(record) => (record, ""),
+        Outcome::AlreadyDone(record) => (record, " (done before)"),
+    };
+    match record.filter(|_| speaks) {
+        Some(record) => answer(context, &*record, || format!("{}{before}\n", summary(&record))),
+        None => Ok(Exit::Done),
+    }
+}
+
+/// One line of figures.
+fn summary(record: &RunRecord) -> String {
+    let figures = &record.evaluation;
+    let top1 = figures.at(1).map_or(f64::NAN, |top| top.micro);
+    let (id, used, expected, f1) = (&record.id, figures.used, figures.expected, 100.0 * figures.f1_macro);
+    let majority = 100.0 * record.majority.accuracy;
+    format!(
+        "{id}: top-1 {:.2} % (majority {majority:.2} %), macro-F1 {f1:.2} % on {used} of {expected} test images",
+        100.0 * top1
+    )
+}

@@ -1,0 +1,75 @@
+//! The folder of one run (contract 2): which file is which, and what state they add up to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::config::{RunConfig, from_file};
+use crate::error::{Error, Result};
+use crate::evaluate::RunRecord;
+use crate::store::{atomic, hash};
+
+/// A run's folder, `runs/{id}`.
+#[derive(Clone, Debug)]
+pub struct RunDirectory(PathBuf);
+
+impl RunDirectory {
+    /// The folder at `path`; it need not exist yet.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The weights of the best epoch, under timm's names.
+    #[must_use]
+    pub fn best_weights(&self) -> PathBuf {
+        self.file("best.safetensors")
+    }
+
+    /// Takes up a run of `config`: writes `config.toml`, or refuses where the folder holds a run of another configuration.
+    pub fn claim(&self, config: &RunConfig) -> Result<()> {
+        let path = self.file("config.toml");
+        if path.is_file() {
+            let there: RunConfig = from_file(&path)?;
+            let differences = there.differences(config)?;
+            if !differences.is_empty() {
+                let help = "give the job another `paths.output` or `name`, or remove the folder to train again";
+                let message = format!("holds a run of another configuration; there → now: {}", differences.join("; "));
+                return Err(Error::input(&self.0, message).with_help(help));
+            }
+        }
+        atomic::write(&path, config.to_toml()?.as_bytes())
+    }
+
+    /// The result of a finished run; `None` while it is not finished.
+    pub fn record(&self) -> Result<Option<RunRecord>> {
+        let Some(bytes) = hash::read_sealed(&self.file("test.json"))? else { return Ok(None) };
+        let damaged = |error| Error::input(self.file("test.json"), format!("{error}")).with_help("remove it and run again");
+        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+    }
+
+    /// Publishes the result: from now on the run is done.
+    pub fn finish(&self, record: &RunRecord) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(record).map_err(|error| Error::library("serde_json", error))?;
+        text.push(b'\n');
+        hash::write_sealed(&self.file("test.json"), &text)
+    }
+
+    /// Adds a line to `timing.csv`, the one file that is appended to and may differ between equal runs.
+    pub fn append_timing(&self, header: &str, row: &str) -> Result<()> {
+        let path = self.file("timing.csv");
+        let mut text = fs::read_to_string(&path).unwrap_or_else(|_| header.to_owned());
+        text.push_str(row);
+        atomic::write(&path, text.as_bytes())
+    }
+}

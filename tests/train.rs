@@ -1,0 +1,209 @@
+//! Training as its user runs it: the files of a run, killed and resumed, on one rank and on two, and refused where it should be.
+
+mod support;
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use bioscan_hpc::random::{Purpose, stream};
+use rand::RngExt;
+use support::{RUN, TinyJob, edit, expect, on_ranks};
+
+const SAVE_OFTEN: &str = "checkpoint_steps = 1";
+
+fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+}
+
+/// Waits until `ready`, and says so if it never is.
+fn wait_for(what: &str, ready: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(120);
+    while !ready() {
+        assert!(Instant::now() < patience, "waited two minutes for {what}");
+        sleep(Duration::from_millis(2));
+    }
+}
+
+fn has_checkpoint(job: &TinyJob) -> bool {
+    let entries = fs::read_dir(job.run("")).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".ckpt"))
+}
+
+#[test]
+fn a_run_learns_and_leaves_every_file_of_the_contract() {
+    let job = TinyJob::new("").with_epochs(8);
+    let output = expect(job.train(1).arg("--json"), 0);
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["id"], RUN);
+    let figures = &record["evaluation"];
+    assert_eq!((figures["expected"].as_u64(), figures["used"].as_u64()), (Some(18), Some(18)));
+    assert!(figures["f1_macro"].as_f64().unwrap() > 0.66, "three plain colours should be told apart: {figures}");
+    for name in
+        ["config.toml", "metrics.csv", "best.safetensors", "test.json", "predictions.csv", "timing.csv", "provenance.json"]
+    {
+        assert!(job.run(name).is_file(), "{name}");
+    }
+    let predictions = fs::read_to_string(job.run("predictions.csv")).unwrap();
+    assert!(predictions.starts_with("chunk,image_file,truth,top1,p1,top2,p2,top3,p3\n"));
+    assert_eq!(predictions.lines().count(), 1 + 18);
+    assert_eq!(fs::read_to_string(job.run("metrics.csv")).unwrap().lines().count(), 1 + 8);
+    assert!(!fs::read_dir(job.run("")).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().ends_with(".part")));
+
+    let before = job.results();
+    let again = expect(&mut job.train(1), 0);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("(done before)"));
+    assert_eq!(job.results(), before);
+    let tested = expect(on_ranks(1).arg("test").arg(job.file()).args(["--experiment", RUN, "--json"]), 0);
+    let tested: serde_json::Value = serde_json::from_slice(&tested.stdout).unwrap();
+    assert_eq!(&tested, figures, "a second test gives the same figures");
+}
+
+#[test]
+fn killed_at_any_moment_and_run_again_a_run_ends_with_the_same_bytes() {
+    for ranks in [1, 2] {
+        let undisturbed = TinyJob::new(SAVE_OFTEN);
+        let started = Instant::now();
+        expect(&mut undisturbed.train(ranks), 0);
+        let whole = started.elapsed();
+        let job = TinyJob::new(SAVE_OFTEN);
+        let mut rng = stream(20, Purpose::Bootstrap, ranks as u64, 0);
+        let mut cut = 0;
+        for _ in 0..4 {
+            let mut child = start(&mut job.train(ranks));
+            // Somewhere in the first half of a whole run: the pieces that survive then add up.
+            sleep(whole.mul_f64(rng.random_range(0.1..0.6)));
+            cut += u32::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if ranks > 1 {
+                // mpirun's own death takes its ranks down a moment later; they hold the lock until then.
+                wait_for("the ranks to end", || !processes_of(&job));
+            }
+        }
+        assert!(cut > 0, "no kill hit a running process");
+        expect(&mut job.train(ranks), 0);
+        // The dataset's folder is no part of a configuration, so two jobs in two folders must agree to the byte.
+        assert_eq!(job.results(), undisturbed.results(), "on {ranks} ranks");
+    }
+}
+
+/// Whether any process still works on the job.
+fn processes_of(job: &TinyJob) -> bool {
+    let file = job.file().display().to_string();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes.into_iter().any(|process| {
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(&file)
+    })
+}
+
+#[test]
+fn a_signal_saves_a_checkpoint_and_ends_with_85_and_the_next_run_goes_on_from_it() {
+    let undisturbed = TinyJob::new("").with_epochs(6);
+    expect(&mut undisturbed.train(1), 0);
+    for (signal, ranks) in [("USR1", 1), ("TERM", 1)] {
+        let job = TinyJob::new("").with_epochs(6);
+        let mut child = start(&mut job.train(ranks));
+        wait_for("the first checkpoint", || has_checkpoint(&job));
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(child.wait().unwrap().code(), Some(85), "after SIG{signal}");
+        expect(&mut job.train(ranks), 0);
+        assert_eq!(job.results(), undisturbed.results(), "after SIG{signal}");
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before() {
+    let undisturbed = TinyJob::new(SAVE_OFTEN);
+    expect(&mut undisturbed.train(1), 0);
+    let job = TinyJob::new(SAVE_OFTEN);
+    let mut child = start(&mut job.train(1));
+    wait_for("two checkpoints", || checkpoints(&job).len() >= 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let newest = checkpoints(&job).pop().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&newest, bytes).unwrap();
+    let output = expect(&mut job.train(1), 0);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("falling back to the checkpoint before"));
+    assert_eq!(job.results(), undisturbed.results());
+}
+
+fn checkpoints(job: &TinyJob) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(job.run("")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ending| ending == "ckpt")).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn another_configuration_is_refused_with_the_keys_that_differ_and_other_threads_are_not() {
+    let job = TinyJob::new("");
+    expect(&mut job.train(1), 0);
+    edit(&job.file(), |text| text.replace("threads = 1", "threads = 2"));
+    expect(&mut job.train(1), 0);
+    edit(&job.file(), |text| text.replace("lr = 0.01", "lr = 0.02"));
+    let output = expect(&mut job.train(1), 2);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("recipe.lr: 0.01 → 0.02"), "{message}");
+}
+
+#[test]
+fn a_run_that_another_process_owns_is_left_alone() {
+    let job = TinyJob::new("").with_epochs(50);
+    let mut owner = start(&mut job.train(1));
+    wait_for("the owner", || has_checkpoint(&job));
+    let output = expect(&mut job.train(1), 2);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains(&format!("process {}", owner.id())), "{message}");
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+}
+
+#[test]
+fn a_missing_image_is_left_out_aloud_and_counted() {
+    let job = TinyJob::new("");
+    let metadata = job.path("out/BIOSCAN_Insect_Dataset_metadata.tsv");
+    edit(&metadata, |text| text + "gone.jpg\t1\tRed\ttest\n");
+    let output = expect(job.train(1).arg("--json"), 0);
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["evaluation"]["expected"], 19);
+    assert_eq!(record["evaluation"]["used"], 18);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("left out"));
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_saved() {
+    let job = TinyJob::new("");
+    edit(&job.file(), |text| text.replace("lr = 0.01", "lr = 1e30"));
+    let output = expect(&mut job.train(1), 6);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("lower `train.lr`"));
+}
+
+#[test]
+fn two_ranks_test_every_image_once_and_agree_with_one_on_what_the_weights_say() {
+    let job = TinyJob::new("");
+    expect(&mut job.train(2), 0);
+    let trained: serde_json::Value = serde_json::from_slice(&fs::read(job.run("test.json")).unwrap()).unwrap();
+    assert_eq!(trained["evaluation"]["used"], 18);
+    let alone = expect(on_ranks(1).arg("test").arg(job.file()).args(["--experiment", RUN, "--json"]), 0);
+    let alone: serde_json::Value = serde_json::from_slice(&alone.stdout).unwrap();
+    assert_eq!(alone["confusion"], trained["evaluation"]["confusion"]);
+}
+
+#[test]
+fn wrong_names_are_answered_with_the_valid_ones() {
+    let job = TinyJob::new("");
+    let misnamed = expect(on_ranks(1).arg("train").arg(job.file()).args(["--experiment", "tiny-resnet18-CE-s2"]), 2);
+    assert!(String::from_utf8_lossy(&misnamed.stderr).contains(&format!("did you mean `{RUN}`?")));
+    let beyond = expect(on_ranks(1).arg("train").arg(job.file()).args(["--index", "1"]), 2);
+    assert!(String::from_utf8_lossy(&beyond.stderr).contains("valid: 0 to 0"));
+    edit(&job.file(), |text| text.replace("resnet18", "resnet19"));
+    let unknown = expect(on_ranks(1).arg("train").arg(job.file()).args(["--index", "0"]), 2);
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("resnet18"));
+}
