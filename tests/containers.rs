@@ -10,6 +10,8 @@ use std::path::Path;
 #[cfg(feature = "hdf5")]
 use bioscan_hpc::container::Hdf5Writer;
 use bioscan_hpc::container::{FolderWriter, ImageKey, PackWriter, Reader, Writer, ZipImages, ZipWriter, open};
+use bioscan_hpc::image::decode;
+use proptest::prelude::*;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
@@ -111,20 +113,15 @@ fn names_that_lead_outside_and_repeated_ones_are_refused_by_name() {
         &["../up.jpg", "/root.jpg", "x/a.jpg", "y/a.jpg", "good.jpg", "twin1.jpg", "twin2.jpg"],
         CompressionMethod::Stored,
     );
-    // The writer refuses to repeat a name, people's tools do not: make twins of two names of one length.
-    let bytes = fs::read(&path).unwrap();
-    let text: Vec<u8> = bytes.windows(9).enumerate().filter(|(_, w)| *w == b"twin2.jpg").map(|(at, _)| at).fold(
-        bytes.clone(),
-        |mut bytes, at| {
-            // The third occurrence is the entry's content, whose CRC must stay.
-            let is_content = at > 4 && bytes[at - 9..at] == *b"twin2.jpg";
-            if !is_content {
-                bytes[at + 4] = b'1';
-            }
-            bytes
-        },
-    );
-    fs::write(&path, text).unwrap();
+    // The writer refuses to repeat a name, people's tools do not. Of the three places with `twin2.jpg` the second is the entry's
+    // content, whose CRC must stay; the others are its names in the local header and in the directory.
+    let mut bytes = fs::read(&path).unwrap();
+    let places: Vec<usize> = (0..bytes.len() - 9).filter(|at| bytes[*at..at + 9] == *b"twin2.jpg").collect();
+    assert_eq!(places.len(), 3);
+    for at in [places[0], places[2]] {
+        bytes[at + 4] = b'1';
+    }
+    fs::write(&path, bytes).unwrap();
     let zip = ZipImages::open_chunk(&path, 1).unwrap();
     assert_eq!(zip.keys(), [ImageKey::new(1, "good.jpg")]);
     let refused: Vec<_> = zip.refused().iter().map(|refused| (refused.file.as_str(), refused.reason)).collect();
@@ -132,7 +129,8 @@ fn names_that_lead_outside_and_repeated_ones_are_refused_by_name() {
         refused,
         [("../up.jpg", "bad_name"), ("/root.jpg", "bad_name"), ("a.jpg", "duplicate_name"), ("twin1.jpg", "duplicate_name")]
     );
-    assert!(zip.refused()[2].detail.contains("x/a.jpg, y/a.jpg"));
+    assert!(zip.refused()[2].detail.contains("2 entries by this name (x/a.jpg, y/a.jpg)"));
+    assert!(zip.refused()[3].detail.contains("2 entries by this name (twin1.jpg, twin1.jpg)"));
 }
 
 #[test]
@@ -167,4 +165,42 @@ fn more_entries_than_a_plain_zip_can_count_need_zip64_and_read_back() {
     let zip = open(&path).unwrap();
     assert_eq!(zip.keys().len(), 66_000);
     assert_eq!(zip.read(&ImageKey::new(1, "65999.jpg")).unwrap().as_deref(), Some(&65_999u32.to_le_bytes()[..]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A damaged archive is refused, or its entries are, or they read as what was written: never a panic, never other bytes.
+    #[test]
+    fn a_damaged_archive_never_gives_other_bytes(at in 0usize..2000, value: u8, cut in prop::option::of(0usize..2000)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.zip");
+        archive(&path, &["part1/a.jpg", "part1/b.jpg", "part2/c.jpg"], CompressionMethod::Stored);
+        let mut bytes = fs::read(&path).unwrap();
+        let length = bytes.len();
+        bytes[at % length] = value;
+        bytes.truncate(cut.map_or(length, |cut| cut % length));
+        fs::write(&path, bytes).unwrap();
+        if let Ok(zip) = ZipImages::open(&path) {
+            for key in zip.keys() {
+                if let Ok(Some(read)) = zip.read(&key) {
+                    prop_assert!([&b"part1/a.jpg"[..], b"part1/b.jpg", b"part2/c.jpg"].contains(&&*read), "{read:?}");
+                }
+            }
+        }
+    }
+
+    /// A damaged JPEG is a fault or a picture, never a panic.
+    #[test]
+    fn a_damaged_jpeg_never_panics(places in prop::collection::vec((0usize..100_000, any::<u8>()), 1..6), cut in 0usize..100_000) {
+        let mut jpeg = prep::photograph(64, 48, 3);
+        for (at, value) in places {
+            let at = at % jpeg.len();
+            jpeg[at] = value;
+        }
+        jpeg.truncate(jpeg.len().saturating_sub(cut % (4 * jpeg.len())).max(jpeg.len() / 2));
+        if let Ok(picture) = decode(&jpeg) {
+            prop_assert_eq!(picture.pixels.len(), 3 * picture.size().area());
+        }
+    }
 }

@@ -61,48 +61,42 @@ impl ZipImages {
             other => Error::input(path, format!("not a whole ZIP archive: {other}"))
                 .with_help("fetch it again: a download that broke off leaves no directory at its end"),
         })?;
+        let counts = if archive.has_duplicate_names() { name_counts(&archive, &shared, path)? } else { BTreeMap::new() };
         let mut images = Self { path: path.to_owned(), archive, entries: BTreeMap::new(), refused: Vec::new() };
-        let mut twice =
-            if images.archive.has_duplicate_names() { repeated_names(&images.archive, &shared, path)? } else { vec![] };
-        images.list(chunk, &mut twice);
-        for (file, names) in twice {
-            let detail = format!("the archive holds several by this name ({names}): which one is meant cannot be known");
-            images.refused.push(Refused { file, reason: "duplicate_name", detail });
-        }
+        images.list(chunk, &counts);
         images.refused.sort();
-        images.refused.dedup_by(|a, b| a.file == b.file && a.reason == b.reason);
         Ok(images)
     }
 
-    /// Sorts the entries into images and refused ones; adds to `twice` what lies in two folders of one chunk.
-    fn list(&mut self, chunk: Option<u32>, twice: &mut Vec<(String, String)>) {
-        let mut seen: BTreeMap<ImageKey, (usize, String)> = BTreeMap::new();
+    /// Sorts the entries into images and refused ones. `counts` holds how often the directory has a name, where it repeats any.
+    fn list(&mut self, chunk: Option<u32>, counts: &BTreeMap<String, usize>) {
+        let mut places: BTreeMap<ImageKey, (usize, Vec<String>)> = BTreeMap::new();
         for index in 0..self.archive.len() {
             let Ok(entry) = self.archive.by_index_data(index) else { continue };
             let raw = String::from_utf8_lossy(entry.name_raw()).into_owned();
             if entry.is_dir() || is_clutter(&raw) {
                 continue;
             }
-            let name = match plain_name(&raw) {
-                Ok(name) if !entry.is_symlink() => name,
-                Ok(_) => {
-                    self.refused.push(Refused { file: raw, reason: "bad_name", detail: "a symbolic link".into() });
-                    continue;
+            let name = if entry.is_symlink() { Err("a symbolic link") } else { plain_name(&raw) };
+            match name {
+                Ok(name) => {
+                    let key = ImageKey::new(chunk.or(name.chunk).unwrap_or(0), name.file);
+                    let times = counts.get(&raw).copied().unwrap_or(1);
+                    let (_, names) = places.entry(key).or_insert((index, Vec::new()));
+                    names.extend(std::iter::repeat_n(raw, times));
                 }
-                Err(detail) => {
-                    self.refused.push(Refused { file: raw, reason: "bad_name", detail: detail.into() });
-                    continue;
-                }
-            };
-            let key = ImageKey::new(chunk.or(name.chunk).unwrap_or(0), name.file);
-            if let Some((_, other)) = seen.get(&key) {
-                twice.push((key.file, format!("{other}, {raw}")));
-            } else {
-                seen.insert(key, (index, raw));
+                Err(detail) => self.refused.push(Refused { file: raw, reason: "bad_name", detail: detail.into() }),
             }
         }
-        seen.retain(|key, _| !twice.iter().any(|(file, _)| *file == key.file));
-        self.entries = seen.into_iter().map(|(key, (index, _))| (key, index)).collect();
+        for (key, (index, names)) in places {
+            if names.len() == 1 {
+                self.entries.insert(key, index);
+            } else {
+                let detail =
+                    format!("{} entries by this name ({}): which is meant cannot be known", names.len(), names.join(", "));
+                self.refused.push(Refused { file: key.file, reason: "duplicate_name", detail });
+            }
+        }
     }
 
     /// Entries that are no images to be read: unsafe or repeated names. Sorted.
@@ -202,8 +196,8 @@ fn plain_name(name: &str) -> Result<PlainName, &'static str> {
     Ok(PlainName { chunk: parts.next().and_then(chunk_number), file: file.to_owned() })
 }
 
-/// (file name, entry names) of what the directory names more than once: the `zip` crate keeps only the last of them.
-fn repeated_names(archive: &ZipArchive<Shared>, shared: &Shared, path: &Path) -> Result<Vec<(String, String)>> {
+/// How often the directory has each name: the `zip` crate keeps only the last entry of a repeated one.
+fn name_counts(archive: &ZipArchive<Shared>, shared: &Shared, path: &Path) -> Result<BTreeMap<String, usize>> {
     let mut directory = Vec::new();
     let mut from = Shared { position: archive.central_directory_start(), ..shared.clone() };
     from.read_to_end(&mut directory).at("read", path)?;
@@ -217,10 +211,7 @@ fn repeated_names(archive: &ZipArchive<Shared>, shared: &Shared, path: &Path) ->
         *counts.entry(String::from_utf8_lossy(bytes).into_owned()).or_default() += 1;
         rest = rest.get(behind..).unwrap_or_default();
     }
-    let twice = counts.into_iter().filter(|(name, count)| *count > 1 && !name.ends_with('/'));
-    Ok(twice
-        .map(|(name, count)| (name.rsplit('/').next().unwrap_or(&name).to_owned(), format!("{count} times {name}")))
-        .collect())
+    Ok(counts)
 }
 
 /// One open file read from any thread, each reader at a position of its own. A failing disk is an error here; under a memory map it
