@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
-use crate::comm::World;
 use crate::comm::signals::StopFlag;
+use crate::comm::{World, tensor_ext};
 use crate::config::{Experiment, Job, RunConfig};
 use crate::dataset::load_partition;
 use crate::error::{Error, Result};
@@ -175,6 +175,9 @@ impl Run<'_> {
 
     fn pool(&self) -> Result<rayon::ThreadPool> {
         tch::set_num_threads(self.options.threads as i32);
+        if self.options.device == Device::Cpu {
+            tensor_ext::keep_freed_memory();
+        }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.threads).build();
         pool.map_err(|error| Error::library("rayon", error))
     }

@@ -2,6 +2,7 @@
 #include "guard.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 
 using bioscan::Message;
 
@@ -28,6 +29,16 @@ Message bioscan_load_cuda() {
       throw std::runtime_error(reason != nullptr ? reason : "dlopen failed without a reason");
     }
   });
+}
+
+// By default glibc returns large freed blocks to the kernel, which hands them back zeroed at the next step: a third of the time of a
+// small network's training on a CPU.
+void bioscan_keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc accepts
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
 }
 
 }  // extern "C"
