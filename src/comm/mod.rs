@@ -15,6 +15,8 @@ pub mod signals;
 #[cfg(feature = "torch")]
 pub mod tensor_ext;
 
+use std::mem::ManuallyDrop;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -204,7 +206,7 @@ impl World {
     /// waits for the others for ever: the command line then ends them all.
     pub fn leave<T>(self, outcome: Result<T>) -> Result<T> {
         if matches!(&outcome, Err(error) if error.exit() != Exit::Usage) {
-            std::mem::forget(self);
+            let _left_open = ManuallyDrop::new(self);
         }
         outcome
     }

@@ -71,7 +71,8 @@ impl Trainer<'_> {
                 position.step += 1;
                 progress.advance(1);
                 let stop = self.team.world.all_max(u64::from(self.stop.raised())) > 0;
-                let due = recipe.checkpoint_steps > 0 && position.step % recipe.checkpoint_steps == 0;
+                // Never where `checkpoint_steps` is 0: no step but the zeroth is a multiple of it.
+                let due = position.step.is_multiple_of(recipe.checkpoint_steps);
                 if stop || due {
                     self.settle(&sums, position)?;
                     save(&self.checkpoint(position))?;

@@ -79,7 +79,7 @@ mod tests {
         assert!((two_steps(&recipe) - 0.72).abs() < 1e-12);
         // v = 1, w = 1 − 0.1·1.9 = 0.81; v = 0.9 + 0.81 = 1.71, w = 0.81 − 0.1·(0.81 + 0.9·1.71).
         assert!((two_steps(&Recipe { nesterov: true, ..recipe.clone() }) - 0.5751).abs() < 1e-12);
-        // g = 1.1, v = 1.1, w = 0.89; g = 0.979, v = 0.99 + 0.979, w = 0.89 − 0.1969.
-        assert!((two_steps(&Recipe { weight_decay: 0.1, ..recipe }) - 0.6931).abs() < 1e-12);
+        // g = 1.2, v = 1.2, w = 0.88; g = 1.056, v = 1.08 + 1.056, w = 0.88 − 0.2136.
+        assert!((two_steps(&Recipe { weight_decay: 0.2, ..recipe }) - 0.6664).abs() < 1e-12);
     }
 }

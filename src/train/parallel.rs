@@ -2,6 +2,8 @@
 //!
 //! The averaging is libtorch's own, buckets overlapped with the backward pass; alone, there is nothing to average.
 
+use std::mem::ManuallyDrop;
+
 use tch::Tensor;
 
 use crate::comm::World;
@@ -33,7 +35,7 @@ impl<'world> Team<'world> {
     /// ends them all.
     pub fn leave<T>(self, outcome: Result<T>) -> Result<T> {
         if outcome.is_err() {
-            std::mem::forget(self);
+            let _left_open = ManuallyDrop::new(self);
         }
         outcome
     }
