@@ -22,6 +22,16 @@ test: lint ## everything the project promises, as far as one machine can show it
 	cargo test --locked --no-default-features --lib
 	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked; fi
 
+REAL := ../shared/data/bioscan-originals
+QUALITY := jobs/quality.toml
+
+real: build ## the long run on real photographs: a folder REAL with images/ and labels.csv (file, quality)
+	$(BIN) import $(REAL)/images $(REAL)/labels.csv --label quality --out results/quality/dataset
+	$(BIN) metadata split $(QUALITY)
+	mpirun -n 2 --oversubscribe --bind-to none $(BIN) preprocess $(QUALITY)
+	mpirun -n 2 --oversubscribe --bind-to none $(BIN) train $(QUALITY) --index 0 --device cpu
+	$(BIN) aggregate $(QUALITY)
+
 build: setup ## the optimised binary, target/release/bioscan-hpc
 	cargo build --release --locked
 

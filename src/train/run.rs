@@ -222,6 +222,7 @@ impl Run<'_> {
                 f1_macro_val: there.then_some(evaluation.f1_macro),
             };
             tracing::info!(epoch, loss = row.loss_train, top1_train = row.top1_train, top1_val = row.top1_val, "epoch done");
+            // Without validation images every epoch counts as better than the one before, so the last is tested.
             top1 = [row.top1_val.unwrap_or(epoch as f64)];
             position.history.push(row);
         }
