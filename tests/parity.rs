@@ -201,7 +201,7 @@ fn initial_weights_depend_on_the_seed_and_the_name_alone() {
 
 #[test]
 fn in_float64_every_parameter_gets_a_gradient_and_it_is_the_derivative() {
-    for backbone in ["resnet18", "vit_tiny_patch16_224"] {
+    for backbone in ["test_resnet", "resnet18", "vit_tiny_patch16_224"] {
         let model = filled(backbone, 4, 32).to_kind(Kind::Double).expect("float64");
         let images = pictures(2, 32).to_kind(Kind::Double);
         let loss =

@@ -24,21 +24,23 @@ pub struct Spec {
 
 /// Every backbone, by family and size.
 pub static BACKBONES: &[Spec] = &[
-    resnet("resnet18", |scope, classes, _| resnet::build(scope, classes, resnet::Block::Basic, [2, 2, 2, 2])),
-    resnet("resnet34", |scope, classes, _| resnet::build(scope, classes, resnet::Block::Basic, [3, 4, 6, 3])),
-    resnet("resnet50", |scope, classes, _| resnet::build(scope, classes, resnet::Block::Bottleneck, [3, 4, 6, 3])),
-    vit("vit_tiny_patch16_224", |scope, classes, size| vit::build(scope, classes, size, vit::TINY)),
-    vit("vit_small_patch16_224", |scope, classes, size| vit::build(scope, classes, size, vit::SMALL)),
-    vit("vit_base_patch16_224", |scope, classes, size| vit::build(scope, classes, size, vit::BASE)),
+    resnet("test_resnet", 160, |scope, classes, _| resnet::build(scope, classes, resnet::TEST)),
+    resnet("resnet18", 224, |scope, classes, _| resnet::build(scope, classes, resnet::RESNET18)),
+    resnet("resnet34", 224, |scope, classes, _| resnet::build(scope, classes, resnet::RESNET34)),
+    resnet("resnet50", 224, |scope, classes, _| resnet::build(scope, classes, resnet::RESNET50)),
+    vit("test_vit", 160, |scope, classes, size| vit::build(scope, classes, size, vit::TEST)),
+    vit("vit_tiny_patch16_224", 224, |scope, classes, size| vit::build(scope, classes, size, vit::TINY)),
+    vit("vit_small_patch16_224", 224, |scope, classes, size| vit::build(scope, classes, size, vit::SMALL)),
+    vit("vit_base_patch16_224", 224, |scope, classes, size| vit::build(scope, classes, size, vit::BASE)),
 ];
 
-const fn resnet(name: &'static str, build: Build) -> Spec {
+const fn resnet(name: &'static str, default_image_size: usize, build: Build) -> Spec {
     // Five halvings: below 32 pixels nothing would be left to pool, above it any size will do.
-    Spec { name, default_image_size: 224, image_size_step: 1, head: "fc", build }
+    Spec { name, default_image_size, image_size_step: 1, head: "fc", build }
 }
 
-const fn vit(name: &'static str, build: Build) -> Spec {
-    Spec { name, default_image_size: 224, image_size_step: vit::PATCH, head: "head", build }
+const fn vit(name: &'static str, default_image_size: usize, build: Build) -> Spec {
+    Spec { name, default_image_size, image_size_step: vit::PATCH, head: "head", build }
 }
 
 /// The smallest side any backbone takes, pixels.
@@ -83,7 +85,7 @@ mod tests {
     fn a_misspelled_backbone_is_answered_with_the_nearest_name() {
         let error = Spec::find("resnet_50").err().unwrap();
         assert_eq!(error.to_string(), "there is no backbone `resnet_50`");
-        assert!(error.help().unwrap().starts_with("did you mean `resnet50`? known are resnet18, "));
+        assert!(error.help().unwrap().starts_with("did you mean `resnet50`? known are test_resnet, resnet18, "));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! Version 1.5: in a bottleneck the stride sits in the 3×3 convolution. Initial weights as timm: Kaiming by fan out, the last
 //! BatchNorm of each block at zero so that a block begins as the identity, PyTorch's default for the classifier.
+//! The deep stem and the averaged downsampling are ResNet-D's (He et al. 2019).
+
+use std::fmt::Display;
 
 use tch::{TchError, Tensor};
 
@@ -10,18 +13,64 @@ use super::init::Init;
 use super::layers::{BatchNorm2d, Conv2d, Linear};
 use super::variables::Scope;
 
+/// All that tells one ResNet from another.
+#[derive(Clone, Copy)]
+pub(super) struct Architecture {
+    stem: Stem,
+    /// Kind of block, number of blocks and inner channels of each stage.
+    stages: [(Block, usize, i64); 4],
+    downsample: Downsample,
+}
+
+/// ResNet-18.
+pub(super) const RESNET18: Architecture = plain(Block::Basic, [2, 2, 2, 2]);
+/// ResNet-34.
+pub(super) const RESNET34: Architecture = plain(Block::Basic, [3, 4, 6, 3]);
+/// ResNet-50.
+pub(super) const RESNET50: Architecture = plain(Block::Bottleneck, [3, 4, 6, 3]);
+/// timm's `test_resnet`, small enough for a CPU, with both kinds of block.
+pub(super) const TEST: Architecture = Architecture {
+    stem: DEEP_STEM,
+    stages: [(Block::Basic, 1, 32), (Block::Basic, 1, 48), (Block::Bottleneck, 1, 48), (Block::Basic, 1, 96)],
+    downsample: Downsample::Averaged,
+};
+
+const fn plain(block: Block, [first, second, third, fourth]: [usize; 4]) -> Architecture {
+    let stages = [(block, first, 64), (block, second, 128), (block, third, 256), (block, fourth, 512)];
+    Architecture { stem: STEM, stages, downsample: Downsample::Strided }
+}
+
+/// The names of a convolution and its BatchNorm, channels out, kernel and stride, one by one; a ReLU follows each.
+type Stem = &'static [(&'static str, &'static str, i64, i64, i64)];
+
+const STEM: Stem = &[("conv1", "bn1", 64, 7, 2)];
+// timm numbers the ReLUs too, hence the gaps.
+const DEEP_STEM: Stem = &[("conv1.0", "conv1.1", 16, 3, 2), ("conv1.3", "conv1.4", 16, 3, 1), ("conv1.6", "bn1", 32, 3, 1)];
+
+/// How a block's input is brought to the shape of its output.
+#[derive(Clone, Copy)]
+enum Downsample {
+    /// By a strided 1×1 convolution.
+    Strided,
+    /// By the means of 2×2 pixels, then a 1×1 convolution.
+    Averaged,
+}
+
 /// The kind of residual block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Block {
+#[derive(Clone, Copy)]
+enum Block {
     /// 3×3, 3×3: ResNet-18 and -34.
     Basic,
     /// 1×1, 3×3, 1×1 with four times the channels: ResNet-50.
     Bottleneck,
 }
 
+/// (channels in, channels out, kernel, stride) of a convolution.
+type Shape = (i64, i64, i64, i64);
+
 impl Block {
-    /// (input channels, inner channels, stride) → (channels in, channels out, kernel, stride) of each convolution.
-    fn convolutions(self, inputs: i64, planes: i64, stride: i64) -> Vec<(i64, i64, i64, i64)> {
+    /// (input channels, inner channels, stride) → each convolution.
+    fn convolutions(self, inputs: i64, planes: i64, stride: i64) -> Vec<Shape> {
         match self {
             Self::Basic => vec![(inputs, planes, 3, stride), (planes, planes, 3, 1)],
             Self::Bottleneck => vec![(inputs, planes, 1, 1), (planes, planes, 3, stride), (planes, 4 * planes, 1, 1)],
@@ -37,29 +86,26 @@ impl Block {
 }
 
 struct ResNet {
-    stem: ConvBn,
+    stem: Vec<ConvBn>,
     blocks: Vec<Residual>,
     fc: Linear,
 }
 
-/// Declares a ResNet with `depths` blocks in its four stages.
-pub(super) fn build(
-    scope: &mut Scope<'_>,
-    classes: usize,
-    block: Block,
-    depths: [usize; 4],
-) -> Result<Box<dyn Backbone>, TchError> {
-    let stem = ConvBn {
-        conv: Conv2d::new(&mut scope.under("conv1"), 3, 64, 7, 2)?,
-        bn: BatchNorm2d::new(&mut scope.under("bn1"), 64, Init::Ones)?,
-    };
+/// Declares the ResNet of that architecture.
+pub(super) fn build(scope: &mut Scope<'_>, classes: usize, architecture: Architecture) -> Result<Box<dyn Backbone>, TchError> {
+    let Architecture { stem: convolutions, stages, downsample } = architecture;
+    let mut channels = 3;
+    let mut stem = Vec::new();
+    for &(conv, bn, outputs, kernel, stride) in convolutions {
+        stem.push(ConvBn::new(scope, conv, bn, (channels, outputs, kernel, stride), Init::Ones)?);
+        channels = outputs;
+    }
     let mut blocks = Vec::new();
-    let mut channels = 64;
-    for (stage, (depth, planes)) in depths.into_iter().zip([64, 128, 256, 512]).enumerate() {
+    for (stage, (block, depth, planes)) in (1..).zip(stages) {
         for index in 0..depth {
-            let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-            let mut at = scope.under(format_args!("layer{}.{index}", stage + 1));
-            blocks.push(Residual::new(&mut at, block, channels, planes, stride)?);
+            let stride = if stage > 1 && index == 0 { 2 } else { 1 };
+            let mut at = scope.under(format_args!("layer{stage}.{index}"));
+            blocks.push(Residual::new(&mut at, block, channels, planes, stride, downsample)?);
             channels = block.outputs(planes);
         }
     }
@@ -70,7 +116,11 @@ pub(super) fn build(
 
 impl Backbone for ResNet {
     fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        let mut x = self.stem.forward(images, train)?.f_relu_()?.f_max_pool2d(3, 2, 1, 1, false)?;
+        let mut x = images.shallow_clone();
+        for layer in &self.stem {
+            x = layer.forward(&x, train)?.f_relu_()?;
+        }
+        x = x.f_max_pool2d(3, 2, 1, 1, false)?;
         for block in &self.blocks {
             x = block.forward(&x, train)?;
         }
@@ -84,42 +134,71 @@ struct ConvBn {
 }
 
 impl ConvBn {
+    fn new(scope: &mut Scope<'_>, conv: impl Display, bn: impl Display, shape: Shape, gamma: Init) -> Result<Self, TchError> {
+        let (inputs, outputs, kernel, stride) = shape;
+        Ok(Self {
+            conv: Conv2d::new(&mut scope.under(conv), inputs, outputs, kernel, stride)?,
+            bn: BatchNorm2d::new(&mut scope.under(bn), outputs, gamma)?,
+        })
+    }
+
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
         self.bn.forward(&self.conv.forward(x)?, train)
     }
 }
 
-struct Residual {
-    branch: Vec<ConvBn>,
-    downsample: Option<ConvBn>,
+/// A block's input in the shape of its output.
+struct Shortcut {
+    /// The side of the squares of pixels averaged first.
+    pool: i64,
+    projection: ConvBn,
 }
 
-impl Residual {
-    fn new(scope: &mut Scope<'_>, block: Block, inputs: i64, planes: i64, stride: i64) -> Result<Self, TchError> {
-        let convolutions = block.convolutions(inputs, planes, stride);
-        let last = convolutions.len();
-        let mut branch = Vec::with_capacity(last);
-        for (number, (from, to, kernel, stride)) in (1..).zip(convolutions) {
-            let gamma = if number == last { Init::Zeros } else { Init::Ones };
-            branch.push(ConvBn {
-                conv: Conv2d::new(&mut scope.under(format_args!("conv{number}")), from, to, kernel, stride)?,
-                bn: BatchNorm2d::new(&mut scope.under(format_args!("bn{number}")), to, gamma)?,
-            });
-        }
-        let outputs = block.outputs(planes);
-        let downsample = if stride == 1 && inputs == outputs {
-            None
-        } else {
-            Some(ConvBn {
-                conv: Conv2d::new(&mut scope.under("downsample.0"), inputs, outputs, 1, stride)?,
-                bn: BatchNorm2d::new(&mut scope.under("downsample.1"), outputs, Init::Ones)?,
-            })
+impl Shortcut {
+    fn new(scope: &mut Scope<'_>, downsample: Downsample, inputs: i64, outputs: i64, stride: i64) -> Result<Self, TchError> {
+        let (pool, conv, bn, stride) = match downsample {
+            Downsample::Strided => (1, "downsample.0", "downsample.1", stride),
+            Downsample::Averaged => (stride, "downsample.1", "downsample.2", 1),
         };
-        Ok(Self { branch, downsample })
+        Ok(Self { pool, projection: ConvBn::new(scope, conv, bn, (inputs, outputs, 1, stride), Init::Ones)? })
     }
 
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        let shortcut = self.downsample.as_ref().map(|downsample| downsample.forward(x, train)).transpose()?;
+        // An odd side is halved upwards, as the branch's convolution halves it.
+        let pooled = if self.pool > 1 { &x.f_avg_pool2d(self.pool, self.pool, 0, true, false, None)? } else { x };
+        self.projection.forward(pooled, train)
+    }
+}
+
+struct Residual {
+    branch: Vec<ConvBn>,
+    shortcut: Option<Shortcut>,
+}
+
+impl Residual {
+    fn new(
+        scope: &mut Scope<'_>,
+        block: Block,
+        inputs: i64,
+        planes: i64,
+        stride: i64,
+        downsample: Downsample,
+    ) -> Result<Self, TchError> {
+        let convolutions = block.convolutions(inputs, planes, stride);
+        let last = convolutions.len();
+        let mut branch = Vec::with_capacity(last);
+        for (number, shape) in (1..).zip(convolutions) {
+            let gamma = if number == last { Init::Zeros } else { Init::Ones };
+            branch.push(ConvBn::new(scope, format_args!("conv{number}"), format_args!("bn{number}"), shape, gamma)?);
+        }
+        let outputs = block.outputs(planes);
+        let same_shape = stride == 1 && inputs == outputs;
+        let shortcut = (!same_shape).then(|| Shortcut::new(scope, downsample, inputs, outputs, stride)).transpose()?;
+        Ok(Self { branch, shortcut })
+    }
+
+    fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
+        let shortcut = self.shortcut.as_ref().map(|shortcut| shortcut.forward(x, train)).transpose()?;
         let mut y = x.shallow_clone();
         for (index, layer) in self.branch.iter().enumerate() {
             y = layer.forward(&y, train)?;

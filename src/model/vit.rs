@@ -17,7 +17,6 @@ pub(super) const PATCH: usize = 16;
 pub(super) const POSITIONS: &str = "pos_embed";
 
 const EPS: f64 = 1e-6;
-const MLP_RATIO: i64 = 4;
 const WEIGHTS: Init = Init::Normal { std: 0.02 };
 
 /// The size of a transformer.
@@ -26,14 +25,18 @@ pub(super) struct Size {
     width: i64,
     depth: usize,
     heads: i64,
+    /// The width of an MLP's hidden layer, in widths.
+    mlp_ratio: i64,
 }
 
+/// timm's `test_vit`, small enough for a CPU.
+pub(super) const TEST: Size = Size { width: 64, depth: 6, heads: 2, mlp_ratio: 3 };
 /// ViT-Ti.
-pub(super) const TINY: Size = Size { width: 192, depth: 12, heads: 3 };
+pub(super) const TINY: Size = Size { width: 192, depth: 12, heads: 3, mlp_ratio: 4 };
 /// ViT-S.
-pub(super) const SMALL: Size = Size { width: 384, depth: 12, heads: 6 };
+pub(super) const SMALL: Size = Size { width: 384, depth: 12, heads: 6, mlp_ratio: 4 };
 /// ViT-B.
-pub(super) const BASE: Size = Size { width: 768, depth: 12, heads: 12 };
+pub(super) const BASE: Size = Size { width: 768, depth: 12, heads: 12, mlp_ratio: 4 };
 
 struct VisionTransformer {
     cls_token: Tensor,
@@ -46,14 +49,14 @@ struct VisionTransformer {
 
 /// Declares a transformer for images of `image_size` pixels a side, a multiple of [`PATCH`].
 pub(super) fn build(scope: &mut Scope<'_>, classes: usize, image_size: usize, size: Size) -> Result<Box<dyn Backbone>, TchError> {
-    let Size { width, depth, heads } = size;
+    let Size { width, depth, .. } = size;
     let grid = (image_size / PATCH) as i64;
     Ok(Box::new(VisionTransformer {
         cls_token: scope.parameter("cls_token", &[1, 1, width], Init::Normal { std: 1e-6 })?,
         pos_embed: scope.parameter(POSITIONS, &[1, 1 + grid * grid, width], WEIGHTS)?,
         patches: PatchEmbed::new(&mut scope.under("patch_embed.proj"), width)?,
         blocks: (0..depth)
-            .map(|index| Block::new(&mut scope.under(format_args!("blocks.{index}")), width, heads))
+            .map(|index| Block::new(&mut scope.under(format_args!("blocks.{index}")), size))
             .collect::<Result<_, _>>()?,
         norm: LayerNorm::new(&mut scope.under("norm"), width, EPS)?,
         head: Linear::new(&mut scope.under("head"), width, classes as i64, WEIGHTS, Init::Zeros)?,
@@ -102,8 +105,8 @@ struct Block {
 }
 
 impl Block {
-    fn new(scope: &mut Scope<'_>, width: i64, heads: i64) -> Result<Self, TchError> {
-        let hidden = MLP_RATIO * width;
+    fn new(scope: &mut Scope<'_>, Size { width, heads, mlp_ratio, .. }: Size) -> Result<Self, TchError> {
+        let hidden = mlp_ratio * width;
         Ok(Self {
             norm1: LayerNorm::new(&mut scope.under("norm1"), width, EPS)?,
             attn: Attention::new(&mut scope.under("attn"), width, heads)?,
