@@ -31,14 +31,14 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(sources(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+        } else if path.extension().is_some_and(|ending| ending == "rs") && !path.to_string_lossy().ends_with("_tests.rs") {
             found.push(path);
         }
     }
     found
 }
 
-/// Each source file with the room it lies in; `main.rs` and `lib.rs` lie in none.
+/// Each source file with the room it lies in; `main.rs` and `lib.rs` lie in none, and files of tests do not count.
 fn rooms() -> BTreeMap<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let room = |path: &Path| path.strip_prefix(&root).unwrap().iter().next().unwrap().to_string_lossy().replace(".rs", "");
