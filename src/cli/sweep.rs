@@ -40,7 +40,11 @@ enum Action {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "With --json: {job, experiments: [{index, id, partition, label, backbone, loss, seed}], cluster, jobs:
+#[command(after_help = "Examples:
+  bioscan-hpc sweep plan jobs/bioscan-1m.toml
+  bioscan-hpc sweep plan jobs/bioscan-1m.toml --cluster fir --json | jq .jobs
+
+With --json: {job, experiments: [{index, id, partition, label, backbone, loss, seed}], cluster, jobs:
 [{script, stage, array, tasks, runs, assumed_hours, minutes, nodes, tasks_per_node, cpus_per_task, gpus_per_node,
 memory}]}; `cluster` and `jobs` are null without --cluster, and `jobs` where
 no scheduler is asked for anything.")]
@@ -56,6 +60,8 @@ struct PlanArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval")]
 struct RenderArgs {
     /// The job file; the scripts name it as it is named here, so submit them from this folder
     job: PathBuf,
@@ -80,6 +86,11 @@ struct RenderArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bioscan-hpc sweep submit jobs/demo.toml --cluster local
+  bioscan-hpc sweep submit jobs/demo.toml --cluster local --jobs 1 --ranks 2
+
+Exit code 4: runs are missing; their logs are named. The same command again goes on with them.")]
 struct SubmitArgs {
     /// The job file
     job: PathBuf,
@@ -101,7 +112,10 @@ struct SubmitArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "With --json: {job, counts: {done, running, incomplete, missing}, runs: [{index, id, state}]}.")]
+#[command(after_help = "Example:
+  bioscan-hpc sweep status jobs/demo.toml --json | jq .counts
+
+With --json: {job, counts: {done, running, incomplete, missing}, runs: [{index, id, state}]}.")]
 struct StatusArgs {
     /// The job file
     job: PathBuf,

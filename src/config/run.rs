@@ -23,6 +23,8 @@ pub struct RunConfig {
     pub package: String,
     /// Which side of the images was made the package's size.
     pub fit: Fit,
+    /// Their JPEG quality.
+    pub quality: u8,
     /// What is classified.
     pub partition: Partition,
     /// How.
@@ -40,6 +42,7 @@ impl RunConfig {
             pretrained,
             package: job.preprocess.package(),
             fit: job.preprocess.fit,
+            quality: job.preprocess.quality,
             partition: experiment.partition.clone(),
             recipe: job.recipe_for(experiment),
         }
@@ -102,6 +105,7 @@ mod tests {
             pretrained: String::new(),
             package: "original_256".into(),
             fit: Fit::Shorter,
+            quality: 75,
             partition: Partition { name: "a".into(), label: "order".into(), split: "a".into() },
             recipe: Recipe::default(),
         }

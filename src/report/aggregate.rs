@@ -283,8 +283,8 @@ fn shared_notes(runs: &[&RunRecord]) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[path = "fixtures.rs"]
-pub(super) mod fixtures;
+#[path = "fixtures_tests.rs"]
+pub(super) mod fixtures_tests;
 
 #[cfg(test)]
 #[path = "aggregate_tests.rs"]

@@ -1,4 +1,4 @@
-use super::fixtures::{job, record};
+use super::fixtures_tests::{job, record};
 use super::*;
 
 const CELL: &str = "small_insect_order-vit_base_patch16_224-CE";

@@ -1,7 +1,7 @@
 //! Each format of one summary that has everything: a full cell, n=2/3, n=1, runs that must not be averaged, a missing row, published
 //! neighbours and footnotes.
 
-use super::aggregate::fixtures::{job, record};
+use super::aggregate::fixtures_tests::{job, record};
 use super::published::Published;
 use super::{EXPORTERS, Exporter, Summary, aggregate, markdown};
 use crate::config::Loss;

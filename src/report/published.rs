@@ -95,7 +95,7 @@ fn comparable(record: &RunRecord, figures: &Figures) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::aggregate::fixtures::record;
+    use crate::report::aggregate::fixtures_tests::record;
 
     /// A run that meets every condition.
     fn of_the_paper() -> RunRecord {

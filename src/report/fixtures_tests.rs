@@ -38,6 +38,7 @@ pub fn record(id: &str, percent: f64) -> RunRecord {
         pretrained: String::new(),
         package: "original_256".into(),
         fit: Fit::Shorter,
+        quality: 75,
         recipe: Recipe::default(),
     };
     RunRecord {
