@@ -12,7 +12,7 @@ endif
 .PHONY: demo test build setup lint real clean
 
 demo: build ## 113 synthetic chunks to the tables of 72 runs
-	$(BIN) synth --out results/demo/dataset --images-per-chunk 20 --width 96 --height 72
+	$(BIN) synth --out results/demo/dataset --images-per-chunk 25 --width 96 --height 72
 	$(BIN) metadata split $(DEMO)
 	mpirun -n 2 --oversubscribe --bind-to none $(BIN) preprocess $(DEMO)
 	$(BIN) sweep submit $(DEMO) --cluster local
