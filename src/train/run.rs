@@ -1,5 +1,6 @@
 //! The whole story of one run: data, model, epochs, the choice of the best, the test.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -257,8 +258,10 @@ impl Run<'_> {
     fn publish(&self, tested: &Examination, position: &Position) -> Result<RunRecord> {
         let data = self.data;
         let classes = data.classes.len();
-        let mut provenance = Provenance::here(self.world.size(), self.options.threads, format!("{:?}", self.options.device));
+        let notes: BTreeMap<_, _> = [("batch_norm".to_owned(), "local statistics; rank 0's running ones".to_owned())].into();
+        let mut provenance = Provenance::here(self.world.size(), self.options.threads, name_of(self.options.device));
         provenance.libraries.insert("libtorch".into(), env!("BIOSCAN_TORCH_VERSION").into());
+        provenance.notes.clone_from(&notes);
         let record = RunRecord {
             id: self.config.id.clone(),
             config: self.config.clone(),
@@ -267,7 +270,7 @@ impl Run<'_> {
             ranks: self.world.size(),
             evaluation: self.evaluation(tested),
             majority: majority_baseline(&data.train.class_totals(classes), &data.test.class_totals(classes)),
-            notes: [("batch_norm".to_owned(), "local statistics; rank 0's running ones".to_owned())].into(),
+            notes,
         };
         let json = |error| Error::library("serde_json", error);
         atomic::write(&self.directory.file("predictions.csv"), &to_csv(&data.test, &data.classes, &tested.predictions)?)?;
@@ -293,6 +296,14 @@ impl Run<'_> {
 
     fn evaluation(&self, tested: &Examination) -> Evaluation {
         Evaluation::new(&tested.seen, &self.data.classes, self.data.test.expected as u64)
+    }
+}
+
+/// PyTorch's name of a device.
+fn name_of(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        other => format!("{other:?}").to_lowercase(),
     }
 }
 
