@@ -20,7 +20,7 @@ demo: build ## 113 synthetic chunks to the tables of 72 runs
 
 test: lint ## everything the project promises, as far as one machine can show it
 	cargo test --locked --no-default-features --lib
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked; fi
+	cargo test --locked
 
 REAL := ../shared/data/bioscan-originals
 QUALITY := jobs/quality.toml
