@@ -4,6 +4,7 @@ use tch::TchError;
 
 use super::variables::Scope;
 use super::{Backbone, resnet, vit};
+use crate::config::nearest;
 use crate::error::{Error, Result};
 
 type Build = fn(&mut Scope<'_>, usize, usize) -> Result<Box<dyn Backbone>, TchError>;
@@ -53,8 +54,7 @@ impl Spec {
             return Ok(spec);
         }
         let names: Vec<&str> = BACKBONES.iter().map(|spec| spec.name).collect();
-        let nearest = names.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
-        let hint = nearest.map(|nearest| format!("did you mean `{nearest}`? ")).unwrap_or_default();
+        let hint = nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         Err(Error::usage(format!("there is no backbone `{name}`")).with_help(format!("{hint}known are {}", names.join(", "))))
     }
 
