@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Experiment, Grid, from_file};
+use crate::config::{Experiment, Grid, Preprocess, from_file};
 use crate::error::{Error, Result};
 
 /// A job file, complete.
@@ -62,72 +62,6 @@ impl Default for Split {
     fn default() -> Self {
         Self { seed: 1, medium: 200_000, small: 50_000, diptera_families: 40, keep_published: true }
     }
-}
-
-/// How images are prepared for training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Preprocess {
-    /// Length in pixels that [`Preprocess::fit`] speaks of.
-    pub size: u32,
-    /// Which side becomes `size`.
-    pub fit: Fit,
-    /// JPEG quality of the results, 1..100.
-    pub quality: u8,
-    /// Containers to write beside the pack that training reads.
-    pub formats: Vec<Format>,
-    /// What finds the specimen before the resize.
-    pub detector: Detector,
-    /// Threads inside a rank; 0 takes what Slurm or the machine gives.
-    pub threads: usize,
-}
-
-impl Default for Preprocess {
-    fn default() -> Self {
-        Self { size: 256, fit: Fit::Shorter, quality: 75, formats: vec![], detector: Detector::None, threads: 0 }
-    }
-}
-
-impl Preprocess {
-    /// The published name of the image package these settings make: `original_256`.
-    #[must_use]
-    pub fn package(&self) -> String {
-        match self.detector {
-            Detector::None => format!("original_{}", self.size),
-        }
-    }
-}
-
-/// Which side of an image is made [`Preprocess::size`] pixels long; the other keeps the aspect ratio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Fit {
-    /// The shorter one, as the benchmark documents it.
-    Shorter,
-    /// The height, as the original tool does it (`convert -resize x256`).
-    Height,
-}
-
-/// A container of images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// `part{N}/{file}`.
-    Folder,
-    /// One archive with the published entry names.
-    Zip,
-    /// One file with the published group.
-    Hdf5,
-    /// One memory-mapped file a chunk, for training.
-    Pack,
-}
-
-/// What finds the specimen in an original.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Detector {
-    /// Nothing: the whole picture is kept.
-    None,
 }
 
 /// How a run is trained. The defaults are the paper's.
@@ -228,7 +162,11 @@ impl Job {
     /// Reads a job file, fills in what it leaves out and checks what a type cannot.
     pub fn load(path: &Path) -> Result<Self> {
         let mut job = Self::as_written(path)?;
-        job.paths.expand()?;
+        let crop = &mut job.preprocess.crop;
+        let paths = [&mut job.paths.dataset, &mut job.paths.output];
+        for path in paths.into_iter().chain(&mut job.paths.weights).chain(&mut crop.boxes).chain(&mut crop.weights) {
+            *path = expand(path, |name| std::env::var(name).ok())?;
+        }
         Ok(job)
     }
 
@@ -266,8 +204,6 @@ impl Job {
     fn check(&self) -> Result<()> {
         let faults = [
             (self.name.is_empty() || self.name.contains(['/', ' ']), "`name` must be one word without `/`"),
-            (self.preprocess.size == 0, "`preprocess.size` must be at least 1 pixel"),
-            (!(1..=100).contains(&self.preprocess.quality), "`preprocess.quality` must be 1..100"),
             (self.train.global_batch == 0, "`train.global_batch` must be at least 1"),
             (self.train.epochs == 0, "`train.epochs` must be at least 1"),
             (!(self.train.lr > 0.0 && self.train.lr.is_finite()), "`train.lr` must be a positive number"),
@@ -277,7 +213,7 @@ impl Job {
         ];
         match faults.into_iter().find(|(wrong, _)| *wrong) {
             Some((_, message)) => Err(Error::usage(message)),
-            None => Ok(()),
+            None => self.preprocess.check(),
         }
     }
 }
@@ -320,13 +256,6 @@ impl Paths {
     #[must_use]
     pub fn tables(&self) -> PathBuf {
         self.output.join("tables")
-    }
-
-    fn expand(&mut self) -> Result<()> {
-        for path in [&mut self.dataset, &mut self.output].into_iter().chain(&mut self.weights) {
-            *path = expand(path, |name| std::env::var(name).ok())?;
-        }
-        Ok(())
     }
 }
 

@@ -72,7 +72,8 @@ impl Manifest {
 
 /// blake3 over the settings that change a result: not the formats, not the threads.
 pub fn settings_hash(settings: &Preprocess) -> Result<String> {
-    let shaping = (RECIPE, settings.size, settings.fit, settings.quality, settings.detector);
+    let shaping =
+        (RECIPE, settings.size, settings.fit, settings.quality, settings.orientation, settings.detector, &settings.crop);
     let text = serde_json::to_vec(&shaping).map_err(|error| Error::library("serde_json", error))?;
     Ok(hash::of_bytes(&text))
 }

@@ -43,7 +43,7 @@ impl Output {
             Format::Folder => Some("folder".to_owned()),
             Format::Zip => Some(format!("{package}.zip")),
             Format::Hdf5 => Some(format!("{package}.hdf5")),
-            Format::Pack => None,
+            Format::Tar | Format::Pack => None,
         };
         let output = |format| Some(Self { format, path: folder.join(name(format)?), package: package.to_owned() });
         formats.into_iter().filter_map(output).collect()
@@ -113,7 +113,7 @@ impl Output {
             }
             #[cfg(not(feature = "hdf5"))]
             Format::Hdf5 => return Err(Error::Feature { feature: "hdf5" }),
-            Format::Pack => return Err(Error::usage("packs are what outputs are made from")),
+            Format::Tar | Format::Pack => return Err(Error::usage("packs are what outputs are made from")),
         })
     }
 

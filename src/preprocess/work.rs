@@ -90,9 +90,9 @@ fn read_and_prepare(archive: &ZipImages, key: &ImageKey, settings: &Preprocess) 
 /// decode → (crop) → resize → encode.
 fn prepare(original: &[u8], settings: &Preprocess) -> Result<Result<Vec<u8>, Fault>> {
     let target = Target { fit: settings.fit, length: settings.size };
-    // Each detector decodes as it needs: one that crops wants the whole picture, and cuts it here.
     let decoded = match settings.detector {
         Detector::None => decode_for(original, target),
+        other => return Err(Error::usage(format!("the detector {other:?} is not there yet"))),
     };
     match decoded {
         Ok((picture, size)) => encode(&resize(&picture, size, Filter::Lanczos3)?, settings.quality).map(Ok),
