@@ -7,7 +7,7 @@ use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, 
 use crate::image::{Fault, Reason, RgbImage, Size, Target};
 
 /// Pictures beyond this are refused from their header: 64 megapixels are 192 MiB decoded, ten times a BIOSCAN original.
-const MOST_PIXELS: usize = 64 << 20;
+pub(super) const MOST_PIXELS: usize = 64 << 20;
 
 /// A progressive file may name any number of scans, each as costly as a decode; encoders write about ten.
 const MOST_SCANS: u32 = 100;

@@ -19,6 +19,8 @@ pub enum Reason {
     UnsupportedColour,
     /// A JPEG process that cameras do not write: 12 or 16 bits, lossless, hierarchical.
     Unsupported,
+    /// The specimen's box is empty, or outside the picture.
+    BadBox,
 }
 
 impl Reason {
@@ -33,6 +35,7 @@ impl Reason {
             Self::TooLarge => "too_large",
             Self::UnsupportedColour => "unsupported_colour",
             Self::Unsupported => "unsupported",
+            Self::BadBox => "bad_box",
         }
     }
 }

@@ -1,13 +1,17 @@
-//! JPEG bytes → pixels → smaller pixels → JPEG bytes or a tensor. One image at a time, pure functions.
+//! JPEG bytes → pixels → the specimen's crop → smaller pixels → JPEG bytes or a tensor. One image at a time, pure functions.
 //!
 //! What is wrong with an image is a [`Fault`] for the quarantine, never an error that ends the command.
 
+mod bounding_box;
+mod crop;
 mod decode;
 mod encode;
 mod fault;
 mod resize;
 mod tensor;
 
+pub use bounding_box::BoundingBox;
+pub use crop::{box_from_fractions, crop, extended_box};
 pub use decode::{decode, decode_for};
 pub use encode::encode;
 pub use fault::{Fault, Reason};

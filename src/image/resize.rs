@@ -36,7 +36,7 @@ pub struct Target {
 }
 
 /// JPEG holds no longer side.
-const LONGEST_SIDE: u64 = 65_500;
+pub(super) const LONGEST_SIDE: u64 = 65_500;
 
 impl Target {
     /// The size a picture of size `from` becomes.
