@@ -9,7 +9,7 @@ use std::path::Path;
 
 #[cfg(feature = "hdf5")]
 use bioscan_hpc::container::Hdf5Writer;
-use bioscan_hpc::container::{FolderWriter, ImageKey, PackWriter, Reader, Writer, ZipImages, ZipWriter, open};
+use bioscan_hpc::container::{FolderWriter, ImageKey, PackWriter, Reader, Writer, ZipImages, ZipWriter, open, pack};
 use bioscan_hpc::image::decode;
 use proptest::prelude::*;
 use zip::CompressionMethod;
@@ -44,7 +44,7 @@ fn every_container_gives_back_what_it_took_and_the_same_images_make_the_same_fil
         let packs = at(&format!("{round}-packs"));
         for chunk in [2, 10] {
             let of_chunk: Vec<_> = images().into_iter().filter(|(key, _)| key.chunk == chunk).collect();
-            fill(Box::new(PackWriter::create(&packs, chunk).unwrap()), &of_chunk);
+            fill(Box::new(PackWriter::create(&packs.join(pack::file_name(chunk)), chunk).unwrap()), &of_chunk);
         }
         made.push((packs, true));
         made

@@ -132,9 +132,15 @@ fn spawn(mut command: Command, job: &Path) -> Child {
     command.arg("-qq").arg("preprocess").arg(job).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+/// How many random kills each test makes: a few in `make test`, hundreds in `make soak`.
+fn kills(usual: u64) -> u64 {
+    std::env::var("BIOSCAN_HPC_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn killed_at_random_moments_and_run_again_it_ends_with_the_same_bytes() {
     let bench = Bench::with_chunks(4, 12);
+    bench.write_chunk(5, &many_small(5, 900));
     let timed = |name: &str| {
         let begun = Instant::now();
         preprocess(program(), &bench.job_to(name), 0);
@@ -142,18 +148,19 @@ fn killed_at_random_moments_and_run_again_it_ends_with_the_same_bytes() {
     };
     // The faster of two, because a busy machine would place every kill behind the end.
     let whole = timed("undisturbed").min(timed("warm"));
-    let (mut random, mut cut_short) = (stream(1, Purpose::Order, 0, 0), 0);
-    for round in 0..8 {
-        let name = format!("killed{round}");
-        let job = bench.job_to(&name);
-        let out = package(&bench.output(&name));
-        kill(spawn(program(), &job), whole.mul_f64(random.random_range(0.05..0.95)), Some);
-        cut_short += usize::from(!out.join("summary.json").exists());
+    let (mut random, mut cut_short, rounds) = (stream(1, Purpose::Order, 0, 0), 0, kills(12));
+    for round in 0..rounds {
+        let job = bench.job_to("killed");
+        let out = package(&bench.output("killed"));
+        kill(spawn(program(), &job), whole.mul_f64(random.random_range(0.02..0.95)), Some);
+        cut_short += u64::from(!out.join("summary.json").exists());
         preprocess(program(), &job, 0);
         assert_same_tree(&package(&bench.output("undisturbed")), &out);
         assert_nothing_unfinished(&out);
+        fs::remove_dir_all(bench.output("killed")).unwrap();
+        eprintln!("kill {} of {rounds}: {cut_short} came before the end", round + 1);
     }
-    assert!(cut_short >= 2, "the kills came too late to show anything: {cut_short} of 8");
+    assert!(cut_short * 4 >= rounds, "the kills came too late to show anything: {cut_short} of {rounds}");
 }
 
 #[test]
@@ -162,20 +169,65 @@ fn a_killed_rank_ends_the_job_and_a_second_run_ends_with_the_same_bytes() {
         return;
     }
     let bench = Bench::with_chunks(5, 12);
+    bench.write_chunk(6, &many_small(6, 900));
     let begun = Instant::now();
     preprocess(ranks(3), &bench.job_to("undisturbed"), 0);
     let whole = begun.elapsed();
     let mut random = stream(2, Purpose::Order, 0, 0);
-    for round in 0..4 {
-        let name = format!("killed{round}");
-        let job = bench.job_to(&name);
+    for round in 0..kills(8) {
+        let job = bench.job_to("killed");
         let moment = whole.mul_f64(random.random_range(0.3..0.9));
         kill(spawn(ranks(3), &job), moment, |launcher| rank_below(launcher, random.random_range(0..3)));
         // Another number of ranks goes on where the first left off.
         preprocess(if round % 2 == 0 { ranks(2) } else { program() }, &job, 0);
-        assert_same_tree(&package(&bench.output("undisturbed")), &package(&bench.output(&name)));
-        assert_nothing_unfinished(&package(&bench.output(&name)));
+        assert_same_tree(&package(&bench.output("undisturbed")), &package(&bench.output("killed")));
+        assert_nothing_unfinished(&package(&bench.output("killed")));
+        fs::remove_dir_all(bench.output("killed")).unwrap();
     }
+}
+
+/// `count` small photographs: at 410 or so a unit, more than one unit's worth.
+fn many_small(chunk: u32, count: u32) -> Vec<(String, Vec<u8>)> {
+    let patterns: Vec<Vec<u8>> = (0..8).map(|salt| prep::photograph(80, 64, salt)).collect();
+    (0..count).map(|index| (format!("m{chunk}-{index:04}.jpg"), patterns[index as usize % 8].clone())).collect()
+}
+
+#[test]
+fn a_chunk_is_shared_by_more_ranks_than_there_are_chunks_and_its_pack_is_one() {
+    if !has_mpirun() {
+        return;
+    }
+    let bench = Bench::new();
+    bench.write_chunk(1, &many_small(1, 2000));
+    preprocess(program(), &bench.job_to("one"), 0);
+    for count in [2, 3, 4] {
+        let name = format!("ranks{count}");
+        let mut command = ranks(count);
+        command.arg("-v");
+        let said = preprocess(command, &bench.job_to(&name), 0);
+        assert_same_tree(&package(&bench.output("one")), &package(&bench.output(&name)));
+        let said = String::from_utf8(said.stderr).unwrap();
+        for rank in 0..count {
+            assert!(said.contains(&format!("rank={rank} prepared")), "rank {rank} of {count} had nothing to do:\n{said}");
+        }
+    }
+}
+
+#[test]
+fn a_bug_at_one_image_ends_all_ranks_with_the_name_of_rank_chunk_and_image() {
+    if !has_mpirun() {
+        return;
+    }
+    let bench = Bench::with_chunks(3, 6);
+    preprocess(program(), &bench.job_to("good"), 0);
+    let job = bench.job_to("bug");
+    let mut command = ranks(3);
+    let said = command.env("BIOSCAN_HPC_PANIC_AT", "c2-003.jpg").arg("preprocess").arg(&job).output().unwrap();
+    assert!(!said.status.success());
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains(" of 3 on ") && said.contains("at part2/c2-003.jpg"), "{said}");
+    preprocess(program(), &job, 0);
+    assert_same_tree(&package(&bench.output("good")), &package(&bench.output("bug")));
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cli::Context;
+use crate::cli::{Context, answer};
 use crate::comm::World;
 use crate::comm::signals::StopFlag;
 use crate::config::Job;
-use crate::error::{Error, Exit, Result};
-use crate::preprocess::{Outcome, run as preprocess};
+use crate::error::{Exit, Result};
+use crate::preprocess::{Outcome, Summary, run as preprocess};
 
 /// Arguments of `preprocess`.
 #[derive(Debug, clap::Args)]
@@ -38,39 +38,45 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
         say(&outcome, &job, context)?;
     }
     Ok(match outcome {
-        Outcome::Done { summary, .. } if summary.quarantined > 0 => Exit::Quarantined,
+        Outcome::Done { summaries, .. } if summaries.iter().any(|summary| summary.quarantined > 0) => Exit::Quarantined,
         Outcome::Done { .. } => Exit::Done,
         Outcome::Stopped { .. } => Exit::Stopped,
     })
 }
 
-fn say(outcome: &Outcome, job: &Job, context: Context) -> Result<()> {
-    let folder = job.paths.images(&job.preprocess.package());
+fn say(outcome: &Outcome, job: &Job, context: Context) -> Result<Exit> {
+    let value = match outcome {
+        Outcome::Done { summaries, skipped_already_done } => json!({
+            "packages": summaries,
+            "skipped_already_done": skipped_already_done,
+            "folder": job.paths.images(""),
+        }),
+        Outcome::Stopped { chunks_done, chunks_total } => {
+            json!({"stopped": true, "chunks_done": chunks_done, "chunks_total": chunks_total})
+        }
+    };
+    answer(context, &value, || words(outcome, job))
+}
+
+fn words(outcome: &Outcome, job: &Job) -> String {
     match outcome {
-        Outcome::Done { summary, skipped_already_done } if context.json => {
-            let mut answer = serde_json::to_value(summary).map_err(|error| Error::library("serde_json", error))?;
-            answer["skipped_already_done"] = json!(skipped_already_done);
-            answer["folder"] = json!(folder);
-            println!("{answer}");
-        }
-        Outcome::Stopped { chunks_done, chunks_total } if context.json => {
-            println!("{}", json!({"stopped": true, "chunks_done": chunks_done, "chunks_total": chunks_total, "folder": folder}));
-        }
-        Outcome::Done { summary, skipped_already_done } => {
-            println!(
-                "{}/{} chunks ({skipped_already_done} were done already), {} images in {}",
-                summary.chunks_done,
-                summary.chunks_total,
-                summary.images,
-                folder.display()
-            );
-            if summary.quarantined > 0 {
-                println!("{} inputs quarantined: {}", summary.quarantined, folder.join("quarantine.csv").display());
-            }
+        Outcome::Done { summaries, skipped_already_done } => {
+            let line = |summary: &Summary| {
+                let Summary { package, chunks_total, chunks_done, images, quarantined } = summary;
+                let folder = job.paths.images(package);
+                let left_out = match quarantined {
+                    0 => String::new(),
+                    left_out => format!("{left_out} inputs quarantined: {}\n", folder.join("quarantine.csv").display()),
+                };
+                format!(
+                    "{chunks_done}/{chunks_total} chunks ({skipped_already_done} were done already), {images} images in {}\n{left_out}",
+                    folder.display()
+                )
+            };
+            summaries.iter().map(line).collect()
         }
         Outcome::Stopped { chunks_done, chunks_total } => {
-            println!("stopped on a signal with {chunks_done}/{chunks_total} chunks done; run the same command again to go on");
+            format!("stopped on a signal with {chunks_done}/{chunks_total} chunks done; run the same command again to go on\n")
         }
     }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::cli::Context;
+use crate::cli::{Context, answer};
 use crate::config::Job;
 use crate::error::{Exit, IoContext, Result};
 use crate::preprocess::{Finding, verify};
@@ -31,14 +31,10 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
     let (runs, run_faults) = seals_of_runs(&job.paths.runs())?;
     checked += runs;
     faults.extend(run_faults);
-    if context.json {
-        println!("{}", json!({"checked": checked, "faults": faults}));
-    } else {
-        for fault in &faults {
-            println!("{}: {}", fault.path.display(), fault.what);
-        }
-        println!("{checked} results checked, {} faults", faults.len());
-    }
+    answer(context, &json!({"checked": checked, "faults": faults}), || {
+        let lines: String = faults.iter().map(|fault| format!("{}: {}\n", fault.path.display(), fault.what)).collect();
+        format!("{lines}{checked} results checked, {} faults\n", faults.len())
+    })?;
     Ok(if faults.is_empty() { Exit::Done } else { Exit::Faults })
 }
 

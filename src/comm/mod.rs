@@ -191,6 +191,27 @@ impl World {
         outcome.and(Err(Error::Usage { message, help }))
     }
 
+    /// Sends `message` to another rank.
+    pub fn send<T: Serialize>(&self, to: usize, message: &T) -> Result<()> {
+        let bytes = serde_json::to_vec(message).map_err(|error| Error::library("serde_json", error))?;
+        match &self.ranks {
+            Ranks::One => Err(Error::Comm(format!("there is no rank {to} to send {} bytes to", bytes.len()))),
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.send(to, &bytes),
+        }
+    }
+
+    /// A message that another rank has sent, with its rank; `None`, at once, where none is there.
+    pub fn try_receive<T: DeserializeOwned>(&self) -> Result<Option<(usize, T)>> {
+        let arrived: Option<(usize, Vec<u8>)> = match &self.ranks {
+            Ranks::One => None,
+            #[cfg(feature = "mpi")]
+            Ranks::Mpi(ranks) => ranks.try_receive(),
+        };
+        let decode = |(from, bytes): (usize, Vec<u8>)| Ok((from, serde_json::from_slice(&bytes)?));
+        arrived.map(decode).transpose().map_err(|error: serde_json::Error| Error::library("serde_json", error))
+    }
+
     /// Collects every rank's `value` on all ranks, in the order of the ranks.
     pub fn all_gather<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Vec<T>> {
         let refused = |error| Error::library("serde_json", error);
@@ -220,6 +241,15 @@ impl World {
             Ranks::Mpi(ranks) => Some(ranks.fortran_handle()),
         }
     }
+}
+
+/// Who this process is and what it was at, for a message that must be told from the other ranks'.
+#[must_use]
+pub fn whereabouts(at: &str) -> String {
+    let rank = launched_as().map_or_else(String::new, |(rank, size)| format!("rank {rank} of {size} on "));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let at = if at.is_empty() { String::new() } else { format!(", at {at}") };
+    format!("{rank}{}{at}", host.trim())
 }
 
 /// Ends this process, and under MPI all ranks, with `code`.

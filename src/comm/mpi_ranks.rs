@@ -5,7 +5,7 @@ use mpi::collective::SystemOperation;
 use mpi::environment::Universe;
 use mpi::raw::AsRaw;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives, Root};
+use mpi::traits::{Communicator, CommunicatorCollectives, Destination, MatchedReceiveVec, Root, Source};
 
 use crate::error::{Error, Result};
 
@@ -77,6 +77,23 @@ impl MpiRanks {
             piece.to_vec()
         });
         Ok(Some(pieces.collect()))
+    }
+
+    /// Sends to another rank; returns once `bytes` may be used again.
+    pub(super) fn send(&self, to: usize, bytes: &[u8]) -> Result<()> {
+        let fits = |number: usize| i32::try_from(number).map_err(|_| Error::Comm("a message of more than 2 GiB".into()));
+        fits(bytes.len())?;
+        self.world.process_at_rank(fits(to)?).send(bytes);
+        Ok(())
+    }
+
+    /// A message that has arrived, with its sender; `None` where there is none, at once.
+    ///
+    /// Polled, because Open MPI's blocking receive keeps a core busy that the images need.
+    pub(super) fn try_receive(&self) -> Option<(usize, Vec<u8>)> {
+        let message = self.world.any_process().immediate_matched_probe()?;
+        let (bytes, status) = message.matched_receive_vec();
+        Some((status.source_rank() as usize, bytes))
     }
 
     pub(super) fn all_max(&self, value: u64) -> u64 {

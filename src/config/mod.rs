@@ -12,4 +12,4 @@ pub use experiment::{Experiment, ExperimentId, Grid, Loss, Partition};
 pub use job::{Crop, Job, Paths, Precision, Recipe, RecipeChange, Split};
 pub use load::{from_file, from_text, nearest};
 pub use preprocess::{CropTool, Detector, Extend, Fill, Fit, Format, Hdf5Layout, Orientation, Package, Preprocess};
-pub use run::RunConfig;
+pub use run::{Fingerprints, RunConfig};

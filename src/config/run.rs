@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Experiment, ExperimentId, Fit, Job, Partition, Recipe};
+use crate::config::{Experiment, ExperimentId, Job, Partition, Recipe};
 use crate::error::{Error, Result};
 use crate::store::hash;
 
@@ -13,36 +13,44 @@ use crate::store::hash;
 pub struct RunConfig {
     /// The run.
     pub id: ExperimentId,
-    /// blake3 over the records of the partition and the images they name.
+    /// blake3 over the records of the partition and the names of their images.
     pub dataset_fingerprint: String,
+    /// blake3 over the bytes of those images, as they were prepared: whatever shaped them is in it.
+    pub images_fingerprint: String,
     /// Whether the data are synthetic: tables say so.
     pub synthetic: bool,
     /// blake3 of the pretrained weights; empty for random ones.
     pub pretrained: String,
     /// The image package trained on.
     pub package: String,
-    /// Which side of the images was made the package's size.
-    pub fit: Fit,
-    /// Their JPEG quality.
-    pub quality: u8,
     /// What is classified.
     pub partition: Partition,
     /// How.
     pub recipe: Recipe,
 }
 
+/// What tells the data of a run from any other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// Of the records.
+    pub dataset: String,
+    /// Of the bytes of their images.
+    pub images: String,
+    /// Whether the data are synthetic.
+    pub synthetic: bool,
+}
+
 impl RunConfig {
-    /// Resolves one experiment of `job`. `dataset` is (fingerprint, synthetic).
+    /// Resolves one experiment of `job` on `data`, started from the weights with the hash `pretrained`.
     #[must_use]
-    pub fn new(job: &Job, experiment: &Experiment, dataset: (String, bool), pretrained: String) -> Self {
+    pub fn new(job: &Job, experiment: &Experiment, data: Fingerprints, pretrained: String) -> Self {
         Self {
             id: experiment.id.clone(),
-            dataset_fingerprint: dataset.0,
-            synthetic: dataset.1,
+            dataset_fingerprint: data.dataset,
+            images_fingerprint: data.images,
+            synthetic: data.synthetic,
             pretrained,
             package: job.preprocess.package(),
-            fit: job.preprocess.fit,
-            quality: job.preprocess.quality,
             partition: experiment.partition.clone(),
             recipe: job.recipe_for(experiment),
         }
@@ -101,11 +109,10 @@ mod tests {
         RunConfig {
             id: "a-resnet18-CE-s1".parse().unwrap(),
             dataset_fingerprint: "00".into(),
+            images_fingerprint: "11".into(),
             synthetic: true,
             pretrained: String::new(),
             package: "original_256".into(),
-            fit: Fit::Shorter,
-            quality: 75,
             partition: Partition { name: "a".into(), label: "order".into(), split: "a".into() },
             recipe: Recipe::default(),
         }

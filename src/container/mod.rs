@@ -50,6 +50,11 @@ pub trait Reader: Send + Sync {
 
     /// The JPEG bytes of one image; `None` where it is not held. Damaged bytes are an error, never returned.
     fn read(&self, key: &ImageKey) -> Result<Option<Cow<'_, [u8]>>>;
+
+    /// The first half of the blake3 of one image's bytes; `None` where it is not held.
+    fn check(&self, key: &ImageKey) -> Result<Option<[u8; 16]>> {
+        Ok(self.read(key)?.map(|jpeg| pack_format::check_of(&jpeg)))
+    }
 }
 
 /// Takes images in the order of their keys; nothing is visible before [`Writer::finish`].

@@ -63,10 +63,12 @@ impl Pack {
 
     /// The bytes of one image, without a copy; `None` where it is not held.
     pub fn get(&self, file: &str) -> Result<Option<&[u8]>> {
-        match self.entries.binary_search_by(|entry| entry.file.as_str().cmp(file)) {
-            Ok(index) => self.checked(&self.entries[index]).map(Some),
-            Err(_) => Ok(None),
-        }
+        self.entry(file).map(|entry| self.checked(entry)).transpose()
+    }
+
+    fn entry(&self, file: &str) -> Option<&Entry> {
+        let index = self.entries.binary_search_by(|entry| entry.file.as_str().cmp(file)).ok()?;
+        self.entries.get(index)
     }
 
     /// Every image in order: (file name, bytes).
@@ -122,6 +124,11 @@ impl Reader for Packs {
     fn read(&self, key: &ImageKey) -> Result<Option<Cow<'_, [u8]>>> {
         self.0.get(&key.chunk).map_or(Ok(None), |pack| Ok(pack.get(&key.file)?.map(Cow::Borrowed)))
     }
+
+    /// From the index: the images are not touched.
+    fn check(&self, key: &ImageKey) -> Result<Option<[u8; 16]>> {
+        Ok(self.0.get(&key.chunk).and_then(|pack| pack.entry(&key.file)).map(|entry| entry.check))
+    }
 }
 
 /// The packs in `folder`, sorted by path.
@@ -160,9 +167,9 @@ pub struct PackWriter {
 }
 
 impl PackWriter {
-    /// Begins `part{chunk}.pack` in `folder`.
-    pub fn create(folder: &Path, chunk: u32) -> Result<Self> {
-        let path = folder.join(file_name(chunk));
+    /// Begins the pack of `chunk` at `path`; see [`file_name`] for what it is called among others.
+    pub fn create(path: &Path, chunk: u32) -> Result<Self> {
+        let path = path.to_owned();
         let staged = Staged::beside(&path)?;
         let file = File::create(staged.path()).at("create", &path)?;
         let out = BufWriter::with_capacity(1 << 20, file);
@@ -225,7 +232,7 @@ mod tests {
     use crate::store::hash;
 
     fn write(folder: &Path, chunk: u32, images: &[(&str, &[u8])]) -> Sealed {
-        let mut writer = PackWriter::create(folder, chunk).unwrap();
+        let mut writer = PackWriter::create(&folder.join(file_name(chunk)), chunk).unwrap();
         for (file, jpeg) in images {
             writer.add(&ImageKey::new(chunk, *file), jpeg).unwrap();
         }
@@ -265,7 +272,7 @@ mod tests {
     #[test]
     fn images_out_of_order_are_refused_and_an_unfinished_pack_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = PackWriter::create(folder.path(), 1).unwrap();
+        let mut writer = PackWriter::create(&folder.path().join(file_name(1)), 1).unwrap();
         writer.add(&ImageKey::new(1, "b.jpg"), b"x").unwrap();
         assert!(writer.add(&ImageKey::new(1, "a.jpg"), b"x").is_err());
         assert!(writer.add(&ImageKey::new(2, "c.jpg"), b"x").is_err());

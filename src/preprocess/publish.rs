@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::comm::signals::StopFlag;
-use crate::config::Format;
+use crate::config::{Format, Preprocess};
 #[cfg(feature = "hdf5")]
 use crate::container::Hdf5Writer;
 use crate::container::{FolderWriter, ImageKey, Pack, Writer, ZipWriter, pack};
 use crate::error::{Error, IoContext, Result};
 use crate::preprocess::Manifest;
+use crate::preprocess::pass::Product;
 use crate::store::{atomic, hash};
 
 /// A container beside the packs.
@@ -33,19 +34,20 @@ struct Note {
 }
 
 impl Output {
-    /// The outputs for `formats` in the package's `folder`, in a fixed order. The packs are always there and none of these.
+    /// The outputs of `product` that the settings ask for, in a fixed order. The packs are always there and none of these.
     #[must_use]
-    pub fn of(folder: &Path, package: &str, formats: &[Format]) -> Vec<Self> {
-        let mut formats = formats.to_vec();
+    pub fn of(product: &Product, settings: &Preprocess) -> Vec<Self> {
+        let mut formats = settings.formats.clone();
         formats.sort();
         formats.dedup();
         let name = |format| match format {
             Format::Folder => Some("folder".to_owned()),
-            Format::Zip => Some(format!("{package}.zip")),
-            Format::Hdf5 => Some(format!("{package}.hdf5")),
+            Format::Zip => Some(format!("{}.zip", product.name)),
+            Format::Hdf5 => Some(format!("{}.hdf5", product.name)),
             Format::Tar | Format::Pack => None,
         };
-        let output = |format| Some(Self { format, path: folder.join(name(format)?), package: package.to_owned() });
+        let output =
+            |format| Some(Self { format, path: product.place.folder.join(name(format)?), package: product.name.clone() });
         formats.into_iter().filter_map(output).collect()
     }
 

@@ -1,20 +1,26 @@
-//! a job and the ranks → every chunk's pack, the containers asked for, the quarantine table and the summary.
+//! a job and the ranks → every chunk's packs, the containers asked for, the quarantine tables and the summaries.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
 use crate::comm::World;
 use crate::comm::signals::StopFlag;
-use crate::config::{Format, Job, Preprocess};
-use crate::error::{Error, Result};
+use crate::config::{Format, Job};
+use crate::error::{Error, IoContext, Result};
+use crate::preprocess::crew::employ;
+use crate::preprocess::ledger::Ledger;
+use crate::preprocess::pass::{Pass, Product};
 use crate::preprocess::publish::Output;
-use crate::preprocess::{Manifest, Quarantined, Source, assign, discover, quarantine, work};
+use crate::preprocess::source::{Source, discover};
+use crate::preprocess::survey::survey;
+use crate::preprocess::{Quarantined, Queue, boxes, quarantine, share};
 use crate::store::atomic;
 use crate::store::lock::Lock;
 use crate::telemetry::Progress;
 
-/// What came out; `summary.json` holds it, and it is the same however often the work was interrupted.
+/// What came out for one package; `summary.json` holds it, and it is the same however often the work was interrupted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// The name of the image package.
@@ -34,12 +40,12 @@ pub struct Summary {
 pub enum Outcome {
     /// Everything is there.
     Done {
-        /// What came out.
-        summary: Summary,
+        /// What came out, for each package.
+        summaries: Vec<Summary>,
         /// Chunks that an earlier run had finished.
         skipped_already_done: usize,
     },
-    /// A signal came; finished chunks are kept.
+    /// A signal came; what is finished is kept.
     Stopped {
         /// How many chunks are finished.
         chunks_done: usize,
@@ -48,127 +54,123 @@ pub enum Outcome {
     },
 }
 
-/// Where the results of one package lie.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub folder: PathBuf,
-    pub packs: PathBuf,
-    pub quarantine: PathBuf,
-    pub summary: PathBuf,
-}
-
-impl Place {
-    pub(super) fn of(job: &Job) -> Self {
-        let folder = job.paths.images(&job.preprocess.package());
-        let within = |name| folder.join(name);
-        Self {
-            packs: within("packs"),
-            quarantine: within("quarantine.csv"),
-            summary: within("summary.json"),
-            folder: folder.clone(),
-        }
-    }
-}
-
 /// Preprocesses the job's dataset with all ranks of `world`; call it from the thread that owns MPI.
 ///
-/// The ranks agree on what is left, share it by size, and meet again before the containers are written. A stop signal ends the work
-/// between two batches of images; the ranks agree on it before any of them leaves.
+/// The ranks look together at what is left, share it by units, and meet again before the containers are written. A stop signal ends
+/// the work between two images; the ranks agree on it before any of them leaves.
 ///
 /// # Errors
 /// A dataset without chunks, a folder another run owns, a full disk. A bad image is none: it goes to `quarantine.csv`.
 pub fn run(job: &Job, world: &World, stop: &StopFlag) -> Result<Outcome> {
-    let (settings, place) = (&job.preprocess, Place::of(job));
-    refuse_missing_features(&settings.formats)?;
+    refuse_missing_features(&job.preprocess.formats)?;
     let sources = from_root(world, || discover(&job.paths.dataset))?;
-    let outputs = Output::of(&place.folder, &settings.package(), &settings.formats);
-    let _lock = world.on_root(|| take(&place, &outputs))?;
+    let pass = world.agree(Pass::new(job))?;
+    let _locks = world.on_root(|| take(&pass))?;
+    let (ledger, skipped_already_done) = prepare_all(&pass, &sources, world, stop)?;
+    let finished = |source: &&Source| ledger.has(source.chunk, pass.products.iter().map(|product| product.package));
+    let (chunks_done, chunks_total) = (sources.iter().filter(finished).count(), sources.len());
+    if chunks_done < chunks_total || !publish_all(&pass, &ledger, world, stop)? {
+        return Ok(Outcome::Stopped { chunks_done, chunks_total });
+    }
+    let summaries = pass.products.iter().map(|product| summary(product, &ledger)).collect::<Vec<_>>();
+    world.on_root(|| {
+        pass.products.iter().zip(&summaries).try_for_each(|(product, summary)| conclude(product, &ledger, summary))
+    })?;
+    Ok(Outcome::Done { summaries, skipped_already_done })
+}
+
+/// Takes the packages' folders and removes what a killed run left in them.
+fn take(pass: &Pass) -> Result<Vec<Lock>> {
+    let one = |product: &Product| {
+        let lock = Lock::acquire(&product.place.folder)?;
+        // First the unfinished folders, because what comes next removes files.
+        Output::of(product, &pass.settings).iter().try_for_each(Output::remove_unfinished)?;
+        for folder in [&product.place.folder, &product.place.packs, &product.place.units()] {
+            atomic::remove_unfinished(folder)?;
+        }
+        Ok(lock)
+    };
+    pass.products.iter().map(one).collect()
+}
+
+/// Prepares what is left of all chunks, as far as no stop signal comes. Returns what is finished, on all ranks the same, and how many
+/// chunks an earlier run had finished.
+fn prepare_all(pass: &Pass, sources: &[Source], world: &World, stop: &StopFlag) -> Result<(Ledger, usize)> {
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(world.threads(settings.threads))
+        .num_threads(world.threads(pass.settings.threads))
         .build()
         .map_err(|error| Error::library("rayon", error))?;
-
-    let mine = &assign(&sources.iter().collect::<Vec<_>>(), world.size())[world.rank()];
-    let finished = mine.iter().filter_map(|source| work::finished(source, settings, &place.packs).transpose());
-    let mut manifests = merge(world, finished.collect::<Result<Vec<_>>>())?;
-    let skipped_already_done = manifests.len();
-
-    let left: Vec<&Source> =
-        sources.iter().filter(|source| !manifests.iter().any(|manifest| manifest.chunk == source.chunk)).collect();
+    let mine: Vec<u32> = sources.iter().map(|source| source.chunk).skip(world.rank()).step_by(world.size()).collect();
+    let surveys = world.agree(pool.install(|| survey(pass, sources, &mine)))?;
+    let (mut ledger, mut left) = (Ledger::default(), Vec::new());
+    for survey in world.all_gather(&surveys)?.into_iter().flatten() {
+        ledger.extend(survey.manifests);
+        left.extend(survey.remainder);
+    }
+    let skipped = sources.len() - left.len();
+    let queue = Queue::new(left);
     if world.is_root() {
-        tracing::info!(chunks = sources.len(), left = left.len(), ranks = world.size(), "preprocessing {}", settings.package());
+        let names: Vec<&str> = pass.products.iter().map(|product| product.name.as_str()).collect();
+        let (chunks, ranks) = (sources.len(), world.size());
+        tracing::info!(chunks, skipped, tasks = queue.len(), ranks, "preprocessing {}", names.join(", "));
     }
-    let mine = &assign(&left, world.size())[world.rank()];
-    manifests.extend(merge(world, pool.install(|| process_all(mine, settings, &place.packs, stop)))?);
-    manifests.sort_by_key(|manifest| manifest.chunk);
-    let stopped = |chunks_done| Outcome::Stopped { chunks_done, chunks_total: sources.len() };
-    if world.all_max(u64::from(manifests.len() < sources.len())) > 0 {
-        return Ok(stopped(manifests.len()));
-    }
+    let progress = Progress::start(queue.len() as u64, "units");
+    let mut completed = Vec::new();
+    employ(pass, sources, &pool, stop, |crew| {
+        share::work(world, crew, world.is_root().then_some(queue), stop, |report| {
+            progress.advance(u64::from(!report.abandoned));
+            completed.extend(report.manifests);
+        })
+    })?;
+    ledger.extend(world.all_gather(&completed)?.into_iter().flatten());
+    Ok((ledger, skipped))
+}
 
-    let published = publish_mine(world, &outputs, &manifests, &place.packs, stop);
-    if world.all_max(u64::from(!world.agree(published)?)) > 0 {
-        return Ok(stopped(manifests.len()));
-    }
-    let quarantined: Vec<Quarantined> = manifests.iter().flat_map(|manifest| manifest.quarantined.clone()).collect();
-    let summary = Summary {
-        package: settings.package(),
-        chunks_total: sources.len(),
+/// Writes the containers, each by one rank; false where a stop signal came.
+fn publish_all(pass: &Pass, ledger: &Ledger, world: &World, stop: &StopFlag) -> Result<bool> {
+    let outputs = pass
+        .products
+        .iter()
+        .flat_map(|product| Output::of(product, &pass.settings).into_iter().map(move |output| (product, output)));
+    let mut mine = outputs.skip(world.rank()).step_by(world.size());
+    let published = mine.try_fold(true, |all, (product, output)| {
+        Ok(all && output.publish(&ledger.of(product.package), &product.place.packs, stop)?)
+    });
+    Ok(world.all_max(u64::from(!world.agree(published)?)) == 0)
+}
+
+fn summary(product: &Product, ledger: &Ledger) -> Summary {
+    let manifests = ledger.of(product.package);
+    Summary {
+        package: product.name.clone(),
+        chunks_total: manifests.len(),
         chunks_done: manifests.len(),
         images: manifests.iter().map(|manifest| manifest.images).sum(),
-        quarantined: quarantined.len(),
-    };
-    world.on_root(|| {
-        quarantine::write(&place.quarantine, &quarantined)?;
-        let text = serde_json::to_string_pretty(&summary).map_err(|error| Error::library("serde_json", error))?;
-        atomic::write(&place.summary, format!("{text}\n").as_bytes())
-    })?;
-    Ok(Outcome::Done { summary, skipped_already_done })
-}
-
-/// Takes the package's folder and removes what a killed run left in it.
-fn take(place: &Place, outputs: &[Output]) -> Result<Lock> {
-    let lock = Lock::acquire(&place.folder)?;
-    atomic::remove_unfinished(&place.folder)?;
-    atomic::remove_unfinished(&place.packs)?;
-    outputs.iter().try_for_each(Output::remove_unfinished)?;
-    Ok(lock)
-}
-
-/// The manifests of `mine`, as far as no stop signal came.
-fn process_all(mine: &[&Source], settings: &Preprocess, packs: &Path, stop: &StopFlag) -> Result<Vec<Manifest>> {
-    let progress = Progress::start(mine.len() as u64, "chunks of this rank");
-    let mut manifests = Vec::new();
-    for source in mine {
-        let Some(manifest) = work::process(source, settings, packs, stop)? else { break };
-        if !manifest.quarantined.is_empty() {
-            tracing::warn!(chunk = source.chunk, inputs = manifest.quarantined.len(), "quarantined");
-        }
-        manifests.push(manifest);
-        progress.advance(1);
+        quarantined: manifests.iter().map(|manifest| manifest.quarantined.len()).sum(),
     }
-    Ok(manifests)
 }
 
-/// Writes the outputs that fall to this rank; false where a stop signal came.
-fn publish_mine(world: &World, outputs: &[Output], manifests: &[Manifest], packs: &Path, stop: &StopFlag) -> Result<bool> {
-    for output in outputs.iter().skip(world.rank()).step_by(world.size()) {
-        if !output.publish(manifests, packs, stop)? {
-            return Ok(false);
-        }
+/// Writes the package's tables and then its summary, and removes the units, which are all in packs now.
+fn conclude(product: &Product, ledger: &Ledger, summary: &Summary) -> Result<()> {
+    let (place, manifests) = (&product.place, ledger.of(product.package));
+    let quarantined: Vec<Quarantined> = manifests.iter().flat_map(|manifest| manifest.quarantined.clone()).collect();
+    quarantine::write(&place.quarantine, &quarantined)?;
+    if product.package.is_cropped() {
+        let tables: Vec<_> = manifests.iter().map(|manifest| place.chunk(manifest.chunk).boxes).collect();
+        boxes::join(&tables, &place.boxes)?;
     }
-    Ok(true)
+    let text = serde_json::to_string_pretty(summary).map_err(|error| Error::library("serde_json", error))?;
+    atomic::write(&place.summary, format!("{text}\n").as_bytes())?;
+    match fs::remove_dir_all(place.units()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", place.units()),
+        _ => Ok(()),
+    }
 }
 
 /// What rank 0 found, on all ranks: a shared file system may not show every rank the same at the same moment.
 fn from_root(world: &World, find: impl FnOnce() -> Result<Vec<Source>>) -> Result<Vec<Source>> {
     let found = world.on_root(find)?.unwrap_or_default();
     Ok(world.all_gather(&found)?.into_iter().flatten().collect())
-}
-
-/// Every rank's manifests on all ranks.
-fn merge(world: &World, mine: Result<Vec<Manifest>>) -> Result<Vec<Manifest>> {
-    Ok(world.all_gather(&world.agree(mine)?)?.into_iter().flatten().collect())
 }
 
 fn refuse_missing_features(formats: &[Format]) -> Result<()> {

@@ -1,16 +1,16 @@
-//! a package on disk → what in it is not what was written.
+//! packages on disk → what in them is not what was written.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::Job;
-use crate::container::{Pack, chunk_number, pack};
+use crate::config::{Job, Preprocess};
+use crate::container::{Pack, chunk_number};
 use crate::error::{IoContext, Result};
+use crate::preprocess::pass::{Product, Slot, products};
 use crate::preprocess::publish::Output;
-use crate::preprocess::run::Place;
-use crate::preprocess::{Manifest, quarantine};
+use crate::preprocess::{Manifest, boxes, quarantine};
 
 /// A file that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -28,54 +28,75 @@ impl Finding {
     }
 }
 
-/// Hashes every pack and container of the job's package again. Returns how many were looked at, and the faults.
+/// Hashes every pack and container of the job's packages again. Returns how many were looked at, and the faults.
 pub fn verify(job: &Job) -> Result<(usize, Vec<Finding>)> {
-    let (settings, place) = (&job.preprocess, Place::of(job));
+    let (mut checked, mut findings) = (0, Vec::new());
+    // The fingerprint of the detector matters to the settings' hash alone, which nobody looks at here.
+    for product in products(job, "")? {
+        let (looked_at, found) = verify_product(&product, &job.preprocess)?;
+        checked += looked_at;
+        findings.extend(found);
+    }
+    Ok((checked, findings))
+}
+
+fn verify_product(product: &Product, settings: &Preprocess) -> Result<(usize, Vec<Finding>)> {
+    let place = &product.place;
     let (mut checked, mut findings, mut manifests) = (0, Vec::new(), Vec::new());
-    for chunk in chunks(&place.packs)? {
+    for slot in chunks(&place.packs)?.into_iter().map(|chunk| place.chunk(chunk)) {
         checked += 1;
-        match Manifest::read(&place.packs, chunk)? {
-            None => findings.push(Finding::new(Manifest::path(&place.packs, chunk), "the manifest is missing or cannot be read")),
+        match Manifest::read(&slot)? {
+            None => findings.push(Finding::new(slot.manifest, "the manifest is missing or cannot be read")),
             Some(manifest) => {
-                findings.extend(pack_faults(&manifest, &place.packs)?);
+                findings.extend(pack_faults(&manifest, &slot)?);
                 manifests.push(manifest);
             }
         }
     }
-    // Without a summary no run has come to its end, and neither the containers nor the table need be there.
+    // Without a summary no run has come to its end, and neither the containers nor the tables need be there.
     if !place.summary.exists() {
         return Ok((checked, findings));
     }
-    for output in Output::of(&place.folder, &settings.package(), &settings.formats) {
+    for output in Output::of(product, settings) {
         checked += 1;
         findings.extend(output.fault(&manifests)?.map(|what| Finding::new(output.path(), what)));
     }
     let entries: Vec<_> = manifests.iter().flat_map(|manifest| manifest.quarantined.clone()).collect();
-    checked += 1;
-    match fs::read_to_string(&place.quarantine) {
-        Ok(text) if text == quarantine::table(&entries)? => {}
-        Ok(_) => findings.push(Finding::new(&place.quarantine, "differs from what the manifests say")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => findings.push(Finding::new(&place.quarantine, "is missing")),
-        Err(error) => return Err(error).at("read", &place.quarantine),
+    let mut tables = vec![(&place.quarantine, quarantine::table(&entries)?)];
+    if product.package.is_cropped() {
+        let parts: Vec<_> = manifests.iter().map(|manifest| place.chunk(manifest.chunk).boxes).collect();
+        tables.push((&place.boxes, boxes::joined(&parts)?));
+    }
+    for (path, expected) in tables {
+        checked += 1;
+        match fs::read_to_string(path) {
+            Ok(text) if text == expected => {}
+            Ok(_) => findings.push(Finding::new(path, "differs from what the manifests say")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => findings.push(Finding::new(path, "is missing")),
+            Err(error) => return Err(error).at("read", path),
+        }
     }
     Ok((checked, findings))
 }
 
 /// What is wrong with one pack, down to the images that are damaged.
-fn pack_faults(manifest: &Manifest, packs: &Path) -> Result<Vec<Finding>> {
-    let path = packs.join(pack::file_name(manifest.chunk));
-    if !path.exists() {
-        return Ok(vec![Finding::new(path, "is missing")]);
+fn pack_faults(manifest: &Manifest, slot: &Slot) -> Result<Vec<Finding>> {
+    let missing = |path: &&PathBuf| !path.exists();
+    let files = [&slot.pack].into_iter().chain(manifest.boxes.is_some().then_some(&slot.boxes));
+    let absent: Vec<Finding> = files.filter(missing).map(|path| Finding::new(path, "is missing")).collect();
+    if !absent.is_empty() {
+        return Ok(absent);
     }
-    if manifest.agrees_with_pack(packs)? {
+    if manifest.agrees(slot)? {
         return Ok(Vec::new());
     }
-    let mut found = vec![Finding::new(&path, "differs from its manifest")];
-    match Pack::open(&path) {
+    let path = &slot.pack;
+    let mut found = vec![Finding::new(path, "differs from its manifest, or its box table does")];
+    match Pack::open(path) {
         Ok(pack) => {
-            found.extend(pack.images().filter_map(Result::err).map(|error| Finding::new(&path, error.to_string())));
+            found.extend(pack.images().filter_map(Result::err).map(|error| Finding::new(path, error.to_string())));
         }
-        Err(error) => found.push(Finding::new(&path, error.to_string())),
+        Err(error) => found.push(Finding::new(path, error.to_string())),
     }
     Ok(found)
 }

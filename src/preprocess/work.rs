@@ -1,101 +1,115 @@
-//! one chunk of originals → its pack and its manifest.
+//! the prepared images of a unit → its packs and manifests; the units of a chunk → the chunk's.
 
-use std::path::Path;
-
-use rayon::prelude::*;
-
-use crate::comm::signals::StopFlag;
-use crate::config::{Detector, Preprocess};
-use crate::container::{ImageKey, PackWriter, Reader, Writer, ZipImages, zip};
+use crate::config::Package;
+use crate::container::{ImageKey, Pack, PackWriter, Writer};
 use crate::error::{Error, Result};
-use crate::image::{Fault, Filter, Target, decode_for, encode, resize};
-use crate::preprocess::manifest::{Manifest, settings_hash};
-use crate::preprocess::{Quarantined, Source};
+use crate::preprocess::boxes::{self, BoxTable};
+use crate::preprocess::manifest::Manifest;
+use crate::preprocess::pass::{Pass, Product, Slot};
+use crate::preprocess::prepare::Prepared;
+use crate::preprocess::{Quarantined, Unit};
 
-/// Images a thread takes on before their results are written: bounds the memory, and is how long a signal may wait.
-const BATCH_A_THREAD: usize = 16;
+/// Manifests by package, in the order asked for.
+pub type Manifests = Vec<(Package, Manifest)>;
 
-/// The manifest of a chunk that needs no more work: made by these settings from this archive, and its pack is whole.
-pub fn finished(source: &Source, settings: &Preprocess, packs: &Path) -> Result<Option<Manifest>> {
-    let Some(manifest) = Manifest::read(packs, source.chunk)? else { return Ok(None) };
-    let current = manifest.settings == settings_hash(settings)? && manifest.source == zip::fingerprint(&source.path)?;
-    Ok((current && manifest.agrees_with_pack(packs)?).then_some(manifest))
+/// Writes one unit: a pack and a manifest for each package. Dropped before [`UnitWriter::finish`] it leaves nothing.
+pub struct UnitWriter {
+    unit: Unit,
+    outputs: Vec<Output>,
+    boxes: Option<BoxTable>,
+    quarantined: Vec<Quarantined>,
+    source: String,
 }
 
-/// Makes the pack and the manifest of one chunk in `packs`; `None` where `stop` was raised on the way, and then nothing is left.
-///
-/// Runs on the current rayon pool; images are independent, so neither their number nor their order of completion shows in the result.
-/// An archive that cannot be read as a whole gives an empty pack and one quarantine entry without a file name.
-pub fn process(source: &Source, settings: &Preprocess, packs: &Path, stop: &StopFlag) -> Result<Option<Manifest>> {
-    let mut writer = PackWriter::create(packs, source.chunk)?;
-    let mut quarantined = Vec::new();
-    match ZipImages::open_chunk(&source.path, source.chunk) {
-        Ok(archive) => {
-            quarantined.extend(archive.refused().iter().cloned().map(|refused| Quarantined::entry(source.chunk, refused)));
-            if !fill(&mut writer, &archive, settings, &mut quarantined, stop)? {
-                return Ok(None);
+struct Output {
+    product: Product,
+    slot: Slot,
+    pack: PackWriter,
+}
+
+impl UnitWriter {
+    /// Begins the packs of `unit`. `refused` is what its archive would not give, `source` the archive's fingerprint.
+    pub fn create(pass: &Pass, unit: Unit, packages: &[Package], refused: Vec<Quarantined>, source: String) -> Result<Self> {
+        let output = |package: &Package| {
+            let product = pass.product(*package)?.clone();
+            let slot = product.place.unit(&unit);
+            Ok(Output { pack: PackWriter::create(&slot.pack, unit.chunk)?, product, slot })
+        };
+        let outputs = packages.iter().map(output).collect::<Result<_>>()?;
+        let boxes = pass.detector.as_ref().map(|_| BoxTable::default());
+        Ok(Self { unit, outputs, boxes, quarantined: refused, source })
+    }
+
+    /// Adds an image's results; images come in order.
+    pub fn add(&mut self, Prepared { file, outcome }: Prepared) -> Result<()> {
+        let made = match outcome {
+            Ok(made) => made,
+            Err(entry) => {
+                self.quarantined.push(entry);
+                return Ok(());
             }
+        };
+        let key = ImageKey::new(self.unit.chunk, file);
+        for (output, jpeg) in self.outputs.iter_mut().zip(&made.jpegs) {
+            output.pack.add(&key, jpeg)?;
         }
-        Err(Error::Input { message, .. }) => quarantined.push(Quarantined::chunk(source.chunk, message)),
-        Err(error) => return Err(error),
+        if let (Some(table), Some((size, bounding_box))) = (&mut self.boxes, made.seen) {
+            table.add(&key.file, size, bounding_box);
+        }
+        Ok(())
+    }
+
+    /// Publishes the packs, and then what vouches for them. The manifests of a unit that is a whole chunk are handed back.
+    pub fn finish(mut self) -> Result<Manifests> {
+        self.quarantined.sort();
+        let mut manifests = Vec::new();
+        for Output { product, slot, pack } in self.outputs {
+            let images = pack.len() as u64;
+            let boxes = self.boxes.as_ref().filter(|_| product.package.is_cropped());
+            let manifest = Manifest {
+                chunk: self.unit.chunk,
+                settings: product.settings,
+                source: self.source.clone(),
+                images,
+                boxes: boxes.map(|table| table.write(&slot.boxes)).transpose()?,
+                pack: pack.seal()?,
+                quarantined: self.quarantined.clone(),
+            };
+            manifest.write(&slot)?;
+            manifests.push((product.package, manifest));
+        }
+        Ok(if self.unit.is_whole_chunk() { manifests } else { Vec::new() })
+    }
+}
+
+/// Joins the finished `units` of a chunk to the chunk's packs and manifests, the same that one unit of all its images would give.
+pub fn join(pass: &Pass, units: &[Unit], packages: &[Package]) -> Result<Manifests> {
+    packages.iter().map(|package| Ok((*package, join_one(pass.product(*package)?, units)?))).collect()
+}
+
+fn join_one(product: &Product, units: &[Unit]) -> Result<Manifest> {
+    let chunk = units.first().map(|unit| unit.chunk).ok_or_else(|| Error::usage("a chunk without units"))?;
+    let slot = product.place.chunk(chunk);
+    let mut pack = PackWriter::create(&slot.pack, chunk)?;
+    let (mut quarantined, mut source, mut tables) = (Vec::new(), String::new(), Vec::new());
+    for unit in units {
+        let part = product.place.unit(unit);
+        let manifest = Manifest::read(&part)?.ok_or_else(|| {
+            Error::input(&part.manifest, "the manifest of a finished unit is gone").with_help("run the same command again")
+        })?;
+        for image in Pack::open(&part.pack)?.images() {
+            let (file, jpeg) = image?;
+            pack.add(&ImageKey::new(chunk, file), jpeg)?;
+        }
+        tables.extend(manifest.boxes.is_some().then_some(part.boxes));
+        quarantined.extend(manifest.quarantined);
+        source = manifest.source;
     }
     quarantined.sort();
-    let images = writer.len() as u64;
-    let manifest = Manifest {
-        chunk: source.chunk,
-        settings: settings_hash(settings)?,
-        source: zip::fingerprint(&source.path)?,
-        images,
-        pack: writer.seal()?,
-        quarantined,
-    };
-    manifest.write(packs)?;
-    Ok(Some(manifest))
-}
-
-/// Writes every image of `archive`, in order; false where `stop` was raised.
-fn fill(
-    writer: &mut PackWriter,
-    archive: &ZipImages,
-    settings: &Preprocess,
-    quarantined: &mut Vec<Quarantined>,
-    stop: &StopFlag,
-) -> Result<bool> {
-    let keys = archive.keys();
-    for batch in keys.chunks(BATCH_A_THREAD * rayon::current_num_threads()) {
-        if stop.raised() {
-            return Ok(false);
-        }
-        let results: Vec<_> = batch.par_iter().map(|key| read_and_prepare(archive, key, settings)).collect();
-        for (key, result) in batch.iter().zip(results) {
-            match result? {
-                Ok(jpeg) => writer.add(key, &jpeg)?,
-                Err(entry) => quarantined.push(entry),
-            }
-        }
-    }
-    Ok(true)
-}
-
-/// The inner error is about this image alone; the outer one ends the command.
-fn read_and_prepare(archive: &ZipImages, key: &ImageKey, settings: &Preprocess) -> Result<Result<Vec<u8>, Quarantined>> {
-    let original = match archive.read_checked(key)? {
-        Some(Ok(original)) => original,
-        Some(Err(refused)) => return Ok(Err(Quarantined::entry(key.chunk, refused))),
-        None => return Err(Error::input(key.to_string(), "listed in the archive, but not in it")),
-    };
-    Ok(prepare(&original, settings)?.map_err(|fault| Quarantined::image(key.chunk, &key.file, fault)))
-}
-
-/// decode → (crop) → resize → encode.
-fn prepare(original: &[u8], settings: &Preprocess) -> Result<Result<Vec<u8>, Fault>> {
-    let target = Target { fit: settings.fit, length: settings.size };
-    let decoded = match settings.detector {
-        Detector::None => decode_for(original, target),
-        other => return Err(Error::usage(format!("the detector {other:?} is not there yet"))),
-    };
-    match decoded {
-        Ok((picture, size)) => encode(&resize(&picture, size, Filter::Lanczos3)?, settings.quality).map(Ok),
-        Err(fault) => Ok(Err(fault)),
-    }
+    let images = pack.len() as u64;
+    let boxes = if tables.is_empty() { None } else { Some(boxes::join(&tables, &slot.boxes)?) };
+    let settings = product.settings.clone();
+    let manifest = Manifest { chunk, settings, source, images, boxes, pack: pack.seal()?, quarantined };
+    manifest.write(&slot)?;
+    Ok(manifest)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Fit, Job, Partition, Recipe, RunConfig, from_text};
+use crate::config::{Job, Partition, Recipe, RunConfig, from_text};
 use crate::evaluate::{Baseline, ClassScore, Evaluation, RunRecord, TopK};
 
 /// A grid of one size, one backbone and loss, three seeds.
@@ -34,11 +34,10 @@ pub fn record(id: &str, percent: f64) -> RunRecord {
         partition: Partition { name: id.partition.clone(), label: "order".into(), split: id.partition.clone() },
         id: id.clone(),
         dataset_fingerprint: "f1".into(),
+        images_fingerprint: "i1".into(),
         synthetic: true,
         pretrained: String::new(),
         package: "original_256".into(),
-        fit: Fit::Shorter,
-        quality: 75,
         recipe: Recipe::default(),
     };
     RunRecord {

@@ -1,5 +1,6 @@
 //! what happens → logs on stderr, a progress bar, and the record of where a result came from.
 
+pub mod doing;
 mod logs;
 mod progress;
 mod provenance;

@@ -91,6 +91,14 @@ impl Source {
         Self { reader: Arc::clone(&images.reader), samples, expected, crop }
     }
 
+    /// Adds to `hasher` what tells the bytes of these images from any others.
+    pub fn fingerprint(&self, hasher: &mut blake3::Hasher) -> Result<()> {
+        for sample in &self.samples {
+            hasher.update(&self.reader.check(&key(sample))?.unwrap_or_default());
+        }
+        Ok(())
+    }
+
     /// Samples a class, in class order.
     pub fn class_totals(&self, classes: usize) -> Vec<u64> {
         let mut totals = vec![0; classes];

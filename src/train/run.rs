@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 
 use crate::comm::signals::StopFlag;
 use crate::comm::{World, tensor_ext};
-use crate::config::{Experiment, Job, RunConfig};
+use crate::config::{Experiment, Fingerprints, Job, RunConfig};
 use crate::dataset::load_partition;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, RunRecord, majority_baseline};
@@ -84,8 +84,7 @@ struct Data {
     train: Source,
     validation: Source,
     test: Source,
-    fingerprint: String,
-    synthetic: bool,
+    fingerprints: Fingerprints,
 }
 
 impl Data {
@@ -98,21 +97,19 @@ impl Data {
         let mut test = source("test", partition.test);
         // A class without a train row cannot be predicted, but its rows were promised to be tested.
         test.expected += partition.test_without_class;
-        Ok(Self {
-            train: source("train", partition.train),
-            validation: source("validation", partition.validation),
-            test,
-            classes: partition.classes,
-            fingerprint: partition.fingerprint,
-            synthetic: partition.synthetic,
-        })
+        let (train, validation) = (source("train", partition.train), source("validation", partition.validation));
+        let mut images = blake3::Hasher::new();
+        [&train, &validation, &test].into_iter().try_for_each(|source| source.fingerprint(&mut images))?;
+        let images = images.finalize().to_hex().to_string();
+        let fingerprints = Fingerprints { dataset: partition.fingerprint, images, synthetic: partition.synthetic };
+        Ok(Self { train, validation, test, classes: partition.classes, fingerprints })
     }
 }
 
 /// The configuration of the run, with the hash of the pretrained weights the job names for its backbone.
 fn resolve(job: &Job, experiment: &Experiment, data: &Data) -> Result<RunConfig> {
     let pretrained = pretrained_path(job, &experiment.id.backbone).map_or(Ok(String::new()), |path| hash::of_file(&path))?;
-    Ok(RunConfig::new(job, experiment, (data.fingerprint.clone(), data.synthetic), pretrained))
+    Ok(RunConfig::new(job, experiment, data.fingerprints.clone(), pretrained))
 }
 
 /// Where the job's pretrained weights for `backbone` lie; `None` where it starts from random ones.

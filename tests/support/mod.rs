@@ -28,7 +28,7 @@ impl TinyJob {
         fs::create_dir_all(output.join("images/original_36/packs")).unwrap();
         let mut table = String::from("image_file\tchunk_number\torder\ttiny\n");
         for chunk in 1..=2 {
-            let mut pack = PackWriter::create(&output.join("images/original_36/packs"), chunk).unwrap();
+            let mut pack = PackWriter::create(&output.join(format!("images/original_36/packs/part{chunk}.pack")), chunk).unwrap();
             for index in 0..45 {
                 let class = index % 3;
                 let file = format!("c{chunk}-{index:02}.jpg");

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use bioscan_hpc::config::{Job, RunConfig};
+use bioscan_hpc::config::{Fingerprints, Job, RunConfig};
 use bioscan_hpc::evaluate::{Accumulator, DEFAULT_KS, Evaluation, RunRecord, majority_baseline};
 use bioscan_hpc::store::hash;
 
@@ -44,7 +44,8 @@ pub fn record(job: &Job, index: usize, right: usize) -> RunRecord {
         seen.add(truth, &[f32::from(says == 0), f32::from(says == 1)]);
     }
     let labels = ["Diptera", "Hemiptera"].map(String::from);
-    let config = RunConfig::new(job, &experiment, ("f1".into(), true), String::new());
+    let data = Fingerprints { dataset: "f1".into(), images: "i1".into(), synthetic: true };
+    let config = RunConfig::new(job, &experiment, data, String::new());
     RunRecord {
         id: experiment.id,
         config_hash: config.hash().unwrap(),

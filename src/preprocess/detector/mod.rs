@@ -1,0 +1,47 @@
+//! a picture → where its specimen is.
+
+use crate::config::{Detector as Kind, Preprocess};
+use crate::error::{Error, Result};
+use crate::image::{BoundingBox, RgbImage};
+
+/// A picture in which a specimen is to be found.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// Its file name.
+    pub file: &'a str,
+    /// Its pixels.
+    pub picture: &'a RgbImage,
+}
+
+/// A specimen that was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sighting {
+    /// Where, in pixels of the picture.
+    pub bounding_box: BoundingBox,
+    /// How sure the detector is, 0..1.
+    pub score: f32,
+}
+
+/// Finds specimens. One file a detector; threads share it.
+pub trait Detector: Send + Sync {
+    /// The specimen of each picture; `None` where the dish is empty.
+    fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>>;
+
+    /// How many pictures it likes at a time.
+    fn batch(&self) -> usize {
+        1
+    }
+
+    /// What tells it from another detector: its files' hashes. The settings speak for the rest.
+    fn fingerprint(&self) -> &str {
+        ""
+    }
+}
+
+/// The detector that the settings ask for; `None` where nothing is to be found.
+pub fn from_settings(settings: &Preprocess) -> Result<Option<Box<dyn Detector>>> {
+    match settings.detector {
+        Kind::None => Ok(None),
+        other => Err(Error::usage(format!("the detector {other:?} is not there yet"))),
+    }
+}

@@ -1,0 +1,131 @@
+//! originals → what is asked of each, from one decode.
+
+use crate::config::{Package, Preprocess};
+use crate::error::{Error, Result};
+use crate::image::{BoundingBox, Fault, Filter, RgbImage, Size, Target, crop, decode, decode_for, encode, extended_box, resize};
+use crate::preprocess::Quarantined;
+use crate::preprocess::detector::{Detector, Scene};
+use crate::telemetry::doing;
+
+/// An image as it came from its container.
+#[derive(Debug)]
+pub struct Original {
+    /// Its file name.
+    pub file: String,
+    /// Its bytes, or why they cannot be had.
+    pub jpeg: Result<Vec<u8>, Quarantined>,
+}
+
+/// What became of one original.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its file name.
+    pub file: String,
+    /// The results, or why there are none.
+    pub outcome: Result<Made, Quarantined>,
+}
+
+/// The results of one original.
+#[derive(Debug)]
+pub struct Made {
+    /// JPEG bytes, one for each package asked for, in their order.
+    pub jpegs: Vec<Vec<u8>>,
+    /// Where the specimen is, in pixels of the original, which has this size; `None` where nobody looked for it.
+    pub seen: Option<(Size, Option<BoundingBox>)>,
+}
+
+/// Prepares `originals` of `chunk` together: `packages` of each, by `settings`.
+///
+/// Where the settings ask for crops the whole picture is decoded, once; otherwise only as finely as the resize needs. The outer error
+/// ends the command; what is wrong with one image is its own.
+pub fn prepare(
+    chunk: u32,
+    originals: Vec<Original>,
+    packages: &[Package],
+    settings: &Preprocess,
+    detector: Option<&dyn Detector>,
+) -> Result<Vec<Prepared>> {
+    let target = Target { fit: settings.fit, length: settings.size };
+    let decoded: Vec<(String, Result<Decoded, Quarantined>)> = originals
+        .into_iter()
+        .map(|Original { file, jpeg }| {
+            doing::image(chunk, &file);
+            let picture = jpeg.and_then(|jpeg| {
+                let picture = if detector.is_some() { whole(&jpeg) } else { decode_for(&jpeg, target).map(Decoded::from) };
+                picture.map_err(|fault| Quarantined::image(chunk, &file, fault))
+            });
+            (file, picture)
+        })
+        .collect();
+
+    let scenes: Vec<Scene> =
+        (decoded.iter()).filter_map(|(file, picture)| Some(Scene { file, picture: &picture.as_ref().ok()?.picture })).collect();
+    let mut sightings = match detector {
+        Some(detector) if !scenes.is_empty() => detector.locate(&scenes)?.into_iter(),
+        _ => vec![None; scenes.len()].into_iter(),
+    };
+
+    let finish = |(file, picture): (String, Result<Decoded, Quarantined>)| {
+        let picture = match picture {
+            Ok(picture) => picture,
+            Err(entry) => return Ok(Prepared { file, outcome: Err(entry) }),
+        };
+        let sighting =
+            sightings.next().ok_or_else(|| Error::library("the detector", "it answered for fewer pictures than it saw"))?;
+        let bounding_box = sighting.map(|sighting| sighting.bounding_box);
+        let outcome = match make(&picture, bounding_box, packages, settings)? {
+            Ok(jpegs) => Ok(Made { jpegs, seen: detector.map(|_| (picture.picture.size(), bounding_box)) }),
+            Err(fault) => Err(Quarantined::image(chunk, &file, fault)),
+        };
+        Ok(Prepared { file, outcome })
+    };
+    decoded.into_iter().map(finish).collect()
+}
+
+/// A picture and, where it was decoded for its resize, the size that this leads to.
+struct Decoded {
+    picture: RgbImage,
+    becomes: Option<Size>,
+}
+
+impl From<(RgbImage, Size)> for Decoded {
+    fn from((picture, becomes): (RgbImage, Size)) -> Self {
+        Self { picture, becomes: Some(becomes) }
+    }
+}
+
+fn whole(jpeg: &[u8]) -> Result<Decoded, Fault> {
+    Ok(Decoded { picture: decode(jpeg)?, becomes: None })
+}
+
+/// One JPEG for each of `packages`. A picture without a specimen is its own crop: nothing is lost by a detector that saw nothing.
+fn make(
+    decoded: &Decoded,
+    bounding_box: Option<BoundingBox>,
+    packages: &[Package],
+    settings: &Preprocess,
+) -> Result<Result<Vec<Vec<u8>>, Fault>> {
+    let target = Target { fit: settings.fit, length: settings.size };
+    let cropped = match bounding_box.filter(|_| packages.iter().any(|package| package.is_cropped())) {
+        Some(specimen) => match crop(&decoded.picture, extended_box(specimen, &settings.crop), settings.crop.fill.rgb()) {
+            Ok(cropped) => Some(cropped),
+            Err(fault) => return Ok(Err(fault)),
+        },
+        None => None,
+    };
+    let mut jpegs = Vec::with_capacity(packages.len());
+    for package in packages {
+        let source = cropped.as_ref().filter(|_| package.is_cropped()).unwrap_or(&decoded.picture);
+        let jpeg = if *package == Package::Cropped {
+            encode(source, settings.quality)?
+        } else {
+            let size = match decoded.becomes.map_or_else(|| target.size_for(source.size()), Ok) {
+                Ok(size) => size,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            encode(&resize(source, size, Filter::Lanczos3)?, settings.quality)?
+        };
+        jpegs.push(jpeg);
+    }
+    Ok(Ok(jpegs))
+}
