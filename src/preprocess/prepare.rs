@@ -129,3 +129,66 @@ fn make(
     }
     Ok(Ok(jpegs))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{CropTool, Detector as Kind};
+    use crate::preprocess::detector::Sighting;
+
+    /// Finds the same box in every picture whose name does not begin with "empty".
+    struct Everywhere(BoundingBox);
+
+    impl Detector for Everywhere {
+        fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
+            let seen = Sighting { bounding_box: self.0, score: 1.0 };
+            Ok(scenes.iter().map(|scene| (!scene.file.starts_with("empty")).then_some(seen)).collect())
+        }
+    }
+
+    const SEEN: BoundingBox = BoundingBox { x0: 40, y0: 30, x1: 80, y1: 50 };
+
+    fn original(file: &str) -> Original {
+        let image = RgbImage { pixels: [200, 180, 160].repeat(120 * 90), ..RgbImage::black(Size { width: 120, height: 90 }) };
+        Original { file: file.into(), jpeg: Ok(encode(&image, 90).unwrap()) }
+    }
+
+    fn sizes(made: &Made) -> Vec<(u32, u32)> {
+        let size = |jpeg: &Vec<u8>| decode(jpeg).map(|image| (image.width, image.height)).unwrap();
+        made.jpegs.iter().map(size).collect()
+    }
+
+    fn run(originals: Vec<Original>, seen: BoundingBox) -> Vec<Prepared> {
+        let packages = [Package::Cropped, Package::CroppedResized, Package::OriginalResized];
+        let crop = CropTool { extension: 1.5, ..CropTool::default() };
+        let settings =
+            Preprocess { size: 32, detector: Kind::Contrast, wanted: packages.to_vec(), crop, ..Preprocess::default() };
+        prepare(1, originals, &packages, &settings, Some(&Everywhere(seen))).unwrap()
+    }
+
+    #[test]
+    fn one_decode_gives_every_package_and_where_the_specimen_is() {
+        let prepared = run(vec![original("a.jpg")], SEEN);
+        let made = prepared[0].outcome.as_ref().unwrap();
+        // 40×20 grows by 0.5 · 40 on both axes to 60×40, of which 40 becomes 32; 90 of the whole picture becomes 32.
+        assert_eq!(sizes(made), [(60, 40), (48, 32), (43, 32)]);
+        assert_eq!(made.seen, Some((Size { width: 120, height: 90 }, Some(SEEN))));
+    }
+
+    #[test]
+    fn an_empty_dish_is_its_own_crop() {
+        let prepared = run(vec![original("empty.jpg"), original("b.jpg")], SEEN);
+        let made = prepared[0].outcome.as_ref().unwrap();
+        assert_eq!(sizes(made), [(120, 90), (43, 32), (43, 32)]);
+        assert_eq!(made.seen.unwrap().1, None);
+        assert_eq!(prepared[1].outcome.as_ref().unwrap().seen.unwrap().1, Some(SEEN), "each picture has its own answer");
+    }
+
+    #[test]
+    fn a_box_outside_the_picture_and_a_broken_jpeg_are_quarantined_beside_good_ones() {
+        let broken = Original { file: "broken.jpg".into(), jpeg: Ok(b"\xff\xd8\xff".to_vec()) };
+        let prepared = run(vec![broken, original("a.jpg")], BoundingBox { x0: 500, y0: 500, x1: 540, y1: 520 });
+        let reasons: Vec<&str> = prepared.iter().map(|image| image.outcome.as_ref().unwrap_err().reason.as_str()).collect();
+        assert_eq!(reasons, ["truncated", "bad_box"]);
+    }
+}
