@@ -6,7 +6,8 @@ mod prep;
 use std::path::Path;
 use std::process::Command;
 
-use bioscan_hpc::container::{ImageKey, open};
+use bioscan_hpc::config::Hdf5Layout;
+use bioscan_hpc::container::{Hdf5Writer, ImageKey, TarWriter, Writer, open};
 use prep::{Bench, package, preprocess, program};
 
 /// Runs a Python script; false where its modules are not installed.
@@ -75,5 +76,65 @@ with h5py.File(sys.argv[2], "w") as file:  # the original command line: a scalar
         let reader = open(path).unwrap();
         assert_eq!(reader.keys(), [ImageKey::new(0, "a.jpg")]);
         assert_eq!(reader.read(&ImageKey::new(5, "a.jpg")).unwrap().as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn h5py_reads_the_layout_of_the_original_command_line_as_it_reads_its_own() {
+    const SCRIPT: &str = r#"
+import sys, h5py, numpy as np
+data = [bytes(range(256)) * 3 + b"\xff\xd9", b"x" * 70000]
+with h5py.File(sys.argv[2], "w") as file:
+    for name, bytes_ in zip(["a.jpg", "b.jpg"], data):
+        file.create_dataset(name, data=np.asarray(bytes_))
+with h5py.File(sys.argv[1]) as ours, h5py.File(sys.argv[2]) as theirs:
+    assert list(ours) == list(theirs) == ["a.jpg", "b.jpg"]
+    for name, bytes_ in zip(ours, data):
+        a, b = ours[name], theirs[name]
+        assert a.shape == b.shape == () and a.dtype == b.dtype == np.dtype(f"S{len(bytes_)}"), (a.dtype, b.dtype)
+        assert a.id.get_type().get_strpad() == b.id.get_type().get_strpad() == h5py.h5t.STR_NULLPAD
+        assert a[()] == b[()] == bytes_
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (folder.path().join("ours.hdf5"), folder.path().join("theirs.hdf5"));
+    let mut writer = Box::new(Hdf5Writer::create_as(&ours, Hdf5Layout::Tool).unwrap());
+    let first: Vec<u8> = (0..3).flat_map(|_| 0..=255u8).chain([0xff, 0xd9]).collect();
+    writer.add(&ImageKey::new(1, "a.jpg"), &first).unwrap();
+    writer.add(&ImageKey::new(2, "b.jpg"), &[b'x'; 70_000]).unwrap();
+    writer.finish().unwrap();
+    python(SCRIPT, &[&ours, &theirs]);
+}
+
+#[test]
+fn tarfile_reads_the_tars_and_its_own_are_read_whatever_their_format() {
+    const SCRIPT: &str = r#"
+import io, sys, tarfile, urllib.parse
+with tarfile.open(f"{sys.argv[1]}/cropped_256-000007.tar") as tar:
+    members = tar.getmembers()
+    assert [m.name for m in members] == ["5351601.jpg", "BIOUG%2E1.jpg"], members
+    assert all((m.mtime, m.uid, m.gid, m.mode, m.uname, m.gname) == (0, 0, 0, 0o644, "", "") and m.isreg() for m in members)
+    assert tar.extractfile(members[0]).read() == b"abc" and tar.extractfile(members[1]).read() == b"de" * 600
+    # What WebDataset takes for the key: the name up to its first dot.
+    assert [urllib.parse.unquote(m.name.split(".")[0]) + ".jpg" for m in members] == ["5351601.jpg", "BIOUG.1.jpg"]
+for number, format in enumerate([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]):
+    with tarfile.open(f"{sys.argv[1]}/theirs-{number:06}.tar", "w", format=format) as tar:
+        for name in ["a.jpg", "b" * 90 + ".jpg"] + ["c" * 190 + ".jpg"] * (format != tarfile.USTAR_FORMAT):
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = 3, 1.5 if format == tarfile.PAX_FORMAT else 1
+            tar.addfile(info, io.BytesIO(name[:3].encode()))
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Box::new(TarWriter::create(folder.path(), "cropped_256", 7).unwrap());
+    writer.add(&ImageKey::new(7, "5351601.jpg"), b"abc").unwrap();
+    writer.add(&ImageKey::new(7, "BIOUG.1.jpg"), "de".repeat(600).as_bytes()).unwrap();
+    writer.finish().unwrap();
+    if !python(SCRIPT, &[folder.path()]) {
+        return;
+    }
+    for (chunk, images) in [(0, 2), (1, 3), (2, 3)] {
+        let tar = open(&folder.path().join(format!("theirs-{chunk:06}.tar"))).unwrap();
+        assert_eq!(tar.keys().len(), images, "format {chunk}");
+        assert!(tar.keys().iter().all(|key| key.chunk == chunk));
+        assert_eq!(tar.read(&ImageKey::new(chunk, "a.jpg")).unwrap().as_deref(), Some(&b"a.j"[..]));
     }
 }

@@ -64,17 +64,19 @@ fn bad_images_are_quarantined_with_their_reasons_and_the_others_are_what_they_we
     let job = bench.job_to("a");
     let out = bench.output("a");
     let said = preprocess(program(), &job, 3);
-    assert!(String::from_utf8_lossy(&said.stdout).contains("8 inputs quarantined"));
+    assert!(String::from_utf8_lossy(&said.stdout).contains("9 inputs quarantined"));
     let mut expected: Vec<(u32, String, String)> =
         reasons.iter().map(|(file, reason)| (2, (*file).to_owned(), (*reason).to_owned())).collect();
-    expected.push((3, String::new(), "unreadable_zip".into()));
+    expected.push((3, String::new(), "truncated_zip".into()));
+    expected.push((3, "c3-003.jpg".into(), "truncated".into()));
     assert_eq!(quarantine(&out), expected);
     let packs = container::open(&package(&out).join("packs")).unwrap();
     let held: Vec<ImageKey> = packs.keys().into_iter().filter(|key| key.chunk > 1).collect();
-    assert_eq!(held, [ImageKey::new(2, "good1.jpg"), ImageKey::new(2, "good2.jpg")]);
+    let saved = ["c3-000.jpg", "c3-001.jpg", "c3-002.jpg"].map(|file| ImageKey::new(3, file));
+    assert_eq!(held, [vec![ImageKey::new(2, "good1.jpg"), ImageKey::new(2, "good2.jpg")], saved.to_vec()].concat());
 
     // The same good images without the bad ones around them give the same bytes.
-    let clean = Bench::with_chunks(1, 3);
+    let clean = Bench::with_chunks(3, 3);
     clean.write_chunk(
         2,
         &files[files.len() - 9..].iter().filter(|(name, _)| name.starts_with("good")).cloned().collect::<Vec<_>>(),

@@ -27,7 +27,7 @@ impl Folder {
             }
         }
         if chunks.is_empty() {
-            return Err(Error::input(root, "the folder holds neither packs nor part{N} folders"));
+            return Err(Error::input(root, "the folder holds neither packs nor tars nor part{N} folders"));
         }
         Ok(Self { root: root.to_owned(), chunks })
     }

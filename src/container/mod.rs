@@ -1,13 +1,24 @@
-//! many images ↔ one place that holds them: a folder, a ZIP, an HDF5 file, packs.
+//! many images ↔ one place that holds them: a folder, a ZIP, an HDF5 file, tars, packs.
 //!
 //! One file a container; each is a [`Reader`], a [`Writer`] or both. The bytes of an image are the same in all of them.
+//! [`open_originals`] reads what preprocessing begins with, a chunk at a time, and trusts nothing in it.
 
+mod entry_names;
 mod folder;
+mod folder_chunk;
 #[cfg(feature = "hdf5")]
 mod hdf5;
+#[cfg(feature = "hdf5")]
+mod hdf5_writer;
+mod originals;
 pub mod pack;
 mod pack_format;
+mod refused;
+mod shared_file;
+pub mod tar;
 pub mod zip;
+mod zip_salvage;
+mod zip_writer;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,9 +26,15 @@ use std::path::Path;
 
 pub use folder::{Folder, FolderWriter};
 #[cfg(feature = "hdf5")]
-pub use hdf5::{Hdf5, Hdf5Writer};
+pub use hdf5::Hdf5;
+#[cfg(feature = "hdf5")]
+pub use hdf5_writer::Hdf5Writer;
+pub use originals::{Originals, fingerprint, open_originals};
 pub use pack::{Pack, PackWriter, Packs};
-pub use zip::{ZipImages, ZipWriter};
+pub use refused::Refused;
+pub use tar::{TarImages, TarWriter};
+pub use zip::ZipImages;
+pub use zip_writer::ZipWriter;
 
 use crate::error::{Error, Result};
 
@@ -66,20 +83,25 @@ pub trait Writer {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
-/// Opens whatever lies at `path`: a `.zip`, a `.hdf5` or `.h5`, a folder of packs, or a folder of `part{N}` folders.
+/// Opens whatever lies at `path`: a `.zip`, a `.hdf5` or `.h5`, a `.tar`, or a folder of packs, of tars or of `part{N}` folders.
 pub fn open(path: &Path) -> Result<Box<dyn Reader>> {
     if path.is_dir() {
-        return Ok(if Packs::lie_in(path)? { Box::new(Packs::open(path)?) } else { Box::new(Folder::open(path)?) });
+        return Ok(match () {
+            () if Packs::lie_in(path)? => Box::new(Packs::open(path)?),
+            () if TarImages::lie_in(path)? => Box::new(TarImages::open(path)?),
+            () => Box::new(Folder::open(path)?),
+        });
     }
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("zip") => Ok(Box::new(ZipImages::open(path)?)),
+        Some("tar") => Ok(Box::new(TarImages::open(path)?)),
         #[cfg(feature = "hdf5")]
         Some("hdf5" | "h5") => Ok(Box::new(Hdf5::open(path)?)),
         #[cfg(not(feature = "hdf5"))]
         Some("hdf5" | "h5") => Err(Error::Feature { feature: "hdf5" }),
         _ if !path.exists() => Err(Error::input(path, "there is no such file or folder")),
         _ => Err(Error::input(path, "not a container of images")
-            .with_help("valid are a .zip, a .hdf5, a folder of .pack files and a folder of part{N} folders")),
+            .with_help("valid are a .zip, a .hdf5, a .tar and a folder of .pack files, of tars or of part{N} folders")),
     }
 }
 
