@@ -3,6 +3,7 @@
 //! [`table`] reads and writes the metadata in its three formats, [`labels`] numbers classes, [`split`] makes the experiment columns,
 //! [`load_partition`] hands training its samples.
 
+pub mod boxes;
 pub mod import;
 pub mod jsonld;
 pub mod labels;
