@@ -7,6 +7,7 @@ mod crop;
 mod decode;
 mod encode;
 mod fault;
+mod orientation;
 mod resize;
 mod tensor;
 
@@ -15,6 +16,7 @@ pub use crop::{box_from_fractions, crop, extended_box};
 pub use decode::{decode, decode_for};
 pub use encode::encode;
 pub use fault::{Fault, Reason};
+pub use orientation::{decode_upright_for, orientation_of, upright};
 pub use resize::{Filter, Size, Target, resize};
 pub use tensor::crop_to_chw;
 
