@@ -63,7 +63,12 @@ fn with_decompressor<T>(work: impl FnOnce(&mut Decompressor) -> Result<T, Fault>
                 slot.insert(fresh)
             }
         };
-        work(decompressor)
+        let result = work(decompressor);
+        if result.is_err() {
+            // After some faults (12 bits a sample) libjpeg-turbo is left within the bad picture and refuses the next, good one.
+            *slot = None;
+        }
+        result
     })
 }
 
@@ -75,13 +80,7 @@ fn header(decompressor: &mut Decompressor, jpeg: &[u8]) -> Result<DecompressHead
     if !jpeg.starts_with(&[0xff, 0xd8]) {
         return Err(Fault::new(Reason::NotJpeg, format!("the file is {}", kind_of(jpeg))));
     }
-    let header = decompressor.read_header(jpeg).map_err(|error| match fault(error) {
-        // libjpeg-turbo closes a header that just stops with an end marker of its own and then misses the size or the colours.
-        Fault { reason: Reason::Corrupt | Reason::UnsupportedColour, detail } if !jpeg.ends_with(&[0xff, 0xd9]) => {
-            Fault::new(Reason::Truncated, detail)
-        }
-        other => other,
-    })?;
+    let header = decompressor.read_header(jpeg).map_err(|error| fault_in(jpeg, error))?;
     if matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
         return Err(Fault::new(Reason::UnsupportedColour, format!("the colours are {:?}", header.colorspace)));
     }
@@ -111,8 +110,19 @@ fn pixels(
     let mut image = RgbImage::black(size_of(&scaled));
     let (width, height) = (scaled.width, scaled.height);
     let output = Image { pixels: &mut image.pixels[..], width, pitch: 3 * width, height, format: PixelFormat::RGB };
-    decompressor.decompress(jpeg, output).map_err(fault)?;
+    decompressor.decompress(jpeg, output).map_err(|error| fault_in(jpeg, error))?;
     Ok(image)
+}
+
+/// [`fault`], told from what just stops: libjpeg-turbo closes that with an end marker of its own and then misses the size, the colours
+/// or the rest of a table.
+fn fault_in(jpeg: &[u8], error: turbojpeg::Error) -> Fault {
+    match fault(error) {
+        Fault { reason: Reason::Corrupt | Reason::UnsupportedColour, detail } if !jpeg.ends_with(&[0xff, 0xd9]) => {
+            Fault::new(Reason::Truncated, detail)
+        }
+        other => other,
+    }
 }
 
 /// Sorts libjpeg-turbo's messages by what they mean for the image.
@@ -122,7 +132,7 @@ fn fault(error: turbojpeg::Error) -> Fault {
         other => other.to_string(),
     };
     let lower = message.to_lowercase();
-    let reason = if lower.contains("premature end") {
+    let reason = if lower.contains("premature end") || lower.contains("contains no image") {
         Reason::Truncated
     } else if lower.contains("color conversion") || lower.contains("colorspace") {
         Reason::UnsupportedColour
