@@ -7,3 +7,4 @@ pub mod atomic;
 pub mod codec;
 pub mod hash;
 pub mod lock;
+pub mod room;
