@@ -62,14 +62,15 @@ fn words(outcome: &Outcome, job: &Job) -> String {
     match outcome {
         Outcome::Done { summaries, skipped_already_done } => {
             let line = |summary: &Summary| {
-                let Summary { package, chunks_total, chunks_done, images, quarantined } = summary;
+                let Summary { package, chunks_total, chunks_done, images, located, quarantined } = summary;
                 let folder = job.paths.images(package);
                 let left_out = match quarantined {
                     0 => String::new(),
                     left_out => format!("{left_out} inputs quarantined: {}\n", folder.join("quarantine.csv").display()),
                 };
+                let located = located.map_or_else(String::new, |located| format!(", the specimen found in {located}"));
                 format!(
-                    "{chunks_done}/{chunks_total} chunks ({skipped_already_done} were done already), {images} images in {}\n{left_out}",
+                    "{chunks_done}/{chunks_total} chunks ({skipped_already_done} were done already), {images} images{located} in {}\n{left_out}",
                     folder.display()
                 )
             };

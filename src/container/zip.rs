@@ -141,13 +141,6 @@ impl ZipImages {
         &self.refused
     }
 
-    /// The file names of the images in sorted order, with the lengths of their entries. For the archive of one chunk.
-    #[must_use]
-    pub fn files(&self) -> Vec<(String, u64)> {
-        let length = |index: &usize| self.archive.by_index_data(*index).map_or(0, |entry| entry.compressed_size());
-        self.entries.iter().map(|(key, index)| (key.file.clone(), length(index))).collect()
-    }
-
     /// Reads one image and checks its CRC. The inner error is about this image alone; the outer one ends the command.
     pub fn read_checked(&self, key: &ImageKey) -> Result<Option<Result<Vec<u8>, Refused>>> {
         let Some(&(index, stored)) = self.entries.get(key) else { return Ok(None) };

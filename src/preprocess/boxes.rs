@@ -1,57 +1,53 @@
-//! where the specimens are → the box table of a pack, in the columns that BIOSCAN-5M publishes.
+//! where the specimens are → the box table of a pack, as BIOSCAN-5M publishes it. An image without a specimen has no row.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::container::pack::Sealed;
+use crate::dataset::boxes::{self, BoxRecord, Original};
 use crate::error::{IoContext, Result};
 use crate::image::{BoundingBox, Size};
 use crate::store::{atomic, hash};
 
-const HEADER: &str = "image_file\twidth_original\theight_original\tx0\ty0\tx1\ty1\tscale_factor\tarea_fraction\n";
-
-/// Rows of the table, one an image. Where nothing was found the box and what follows from it stay blank.
+/// The boxes of one pack, in the order of its images.
 #[derive(Debug, Default)]
-pub struct BoxTable(String);
+pub struct BoxTable(Vec<BoxRecord>);
 
 impl BoxTable {
-    /// Adds an image of `size` pixels with its box.
-    pub fn add(&mut self, file: &str, size: Size, bounding_box: Option<BoundingBox>) {
-        use std::fmt::Write;
-        let Size { width, height } = size;
-        // Writing to a String cannot fail.
-        let _ = match bounding_box {
-            None => writeln!(self.0, "{file}\t{width}\t{height}\t\t\t\t\t\t"),
-            Some(BoundingBox { x0, y0, x1, y1 }) => {
-                let (w, h) = (f64::from(x1 - x0), f64::from(y1 - y0));
-                let (scale, area) = (w.min(h) / 256.0, w * h / size.area() as f64);
-                writeln!(self.0, "{file}\t{width}\t{height}\t{x0}\t{y0}\t{x1}\t{y1}\t{scale:.4}\t{area:.4}")
-            }
-        };
+    /// Adds the box found in an image of `size` pixels.
+    pub fn add(&mut self, file: &str, size: Size, found: BoundingBox) {
+        let [x0, y0, x1, y1] = [found.x0, found.y0, found.x1, found.y1].map(i64::from);
+        let original = Some(Original { width: size.width, height: size.height });
+        self.0.push(BoxRecord { file: file.to_owned(), original, x0, y0, x1, y1 });
+    }
+
+    /// How many rows.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.0.len() as u64
     }
 
     /// Writes the table.
     pub fn write(&self, path: &Path) -> Result<Sealed> {
-        seal(path, &format!("{HEADER}{}", self.0))
+        boxes::write(path, &self.0)?;
+        Ok(Sealed { bytes: fs::metadata(path).at("look at", path)?.len(), blake3: hash::of_file(path)? })
     }
 }
 
 /// Writes the rows of `tables`, in their order, to one table.
 pub fn join(tables: &[PathBuf], path: &Path) -> Result<Sealed> {
-    seal(path, &joined(tables)?)
+    let text = joined(tables)?;
+    atomic::write(path, text.as_bytes())?;
+    Ok(Sealed { bytes: text.len() as u64, blake3: hash::of_bytes(text.as_bytes()) })
 }
 
 /// The rows of `tables`, in their order, as one table.
 pub fn joined(tables: &[PathBuf]) -> Result<String> {
-    let mut text = HEADER.to_owned();
+    let mut text = String::new();
     for table in tables {
         let part = fs::read_to_string(table).at("read", table)?;
-        text.push_str(part.split_once('\n').map_or("", |(_, rows)| rows));
+        let header = part.find('\n').map_or(part.len(), |end| end + 1);
+        text.push_str(if text.is_empty() { &part } else { &part[header..] });
     }
     Ok(text)
-}
-
-fn seal(path: &Path, text: &str) -> Result<Sealed> {
-    atomic::write(path, text.as_bytes())?;
-    Ok(Sealed { bytes: text.len() as u64, blake3: hash::of_bytes(text.as_bytes()) })
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::comm::signals::StopFlag;
 use crate::config::Package;
-use crate::container::zip::Refused;
+use crate::container::Refused;
 use crate::error::Result;
 use crate::preprocess::budget::{Budget, Load};
 use crate::preprocess::pass::Pass;

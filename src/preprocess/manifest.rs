@@ -28,6 +28,8 @@ pub struct Manifest {
     pub pack: Sealed,
     /// The box table's; `None` where nothing was looked for.
     pub boxes: Option<Sealed>,
+    /// In how many of the images the specimen was found: rows of the box table.
+    pub located: Option<u64>,
     /// What was left out, sorted.
     pub quarantined: Vec<Quarantined>,
 }

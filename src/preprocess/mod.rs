@@ -16,6 +16,7 @@ mod crew;
 pub mod detector;
 mod ledger;
 mod manifest;
+mod need;
 mod pass;
 mod prepare;
 mod publish;

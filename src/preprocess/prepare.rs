@@ -1,8 +1,11 @@
 //! originals → what is asked of each, from one decode.
 
-use crate::config::{Package, Preprocess};
+use crate::config::{Orientation, Package, Preprocess};
 use crate::error::{Error, Result};
-use crate::image::{BoundingBox, Fault, Filter, RgbImage, Size, Target, crop, decode, decode_for, encode, extended_box, resize};
+use crate::image::{
+    BoundingBox, Fault, Filter, RgbImage, Size, Target, crop, decode, decode_for, decode_upright_for, encode, extended_box,
+    orientation_of, resize, upright,
+};
 use crate::preprocess::Quarantined;
 use crate::preprocess::detector::{Detector, Scene};
 use crate::telemetry::doing;
@@ -45,13 +48,12 @@ pub fn prepare(
     settings: &Preprocess,
     detector: Option<&dyn Detector>,
 ) -> Result<Vec<Prepared>> {
-    let target = Target { fit: settings.fit, length: settings.size };
     let decoded: Vec<(String, Result<Decoded, Quarantined>)> = originals
         .into_iter()
         .map(|Original { file, jpeg }| {
             doing::image(chunk, &file);
             let picture = jpeg.and_then(|jpeg| {
-                let picture = if detector.is_some() { whole(&jpeg) } else { decode_for(&jpeg, target).map(Decoded::from) };
+                let picture = read(&jpeg, settings, detector.is_some());
                 picture.map_err(|fault| Quarantined::image(chunk, &file, fault))
             });
             (file, picture)
@@ -88,14 +90,17 @@ struct Decoded {
     becomes: Option<Size>,
 }
 
-impl From<(RgbImage, Size)> for Decoded {
-    fn from((picture, becomes): (RgbImage, Size)) -> Self {
-        Self { picture, becomes: Some(becomes) }
+/// Decodes an original, wholly or for its resize, the way up that the settings ask for.
+fn read(jpeg: &[u8], settings: &Preprocess, wholly: bool) -> Result<Decoded, Fault> {
+    let turned = settings.orientation == Orientation::Exif;
+    if wholly {
+        let picture = decode(jpeg)?;
+        let picture = if turned { upright(picture, orientation_of(jpeg)) } else { picture };
+        return Ok(Decoded { picture, becomes: None });
     }
-}
-
-fn whole(jpeg: &[u8]) -> Result<Decoded, Fault> {
-    Ok(Decoded { picture: decode(jpeg)?, becomes: None })
+    let target = Target { fit: settings.fit, length: settings.size };
+    let (picture, becomes) = if turned { decode_upright_for(jpeg, target)? } else { decode_for(jpeg, target)? };
+    Ok(Decoded { picture, becomes: Some(becomes) })
 }
 
 /// One JPEG for each of `packages`. A picture without a specimen is its own crop: nothing is lost by a detector that saw nothing.

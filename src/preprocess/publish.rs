@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::comm::signals::StopFlag;
-use crate::config::{Format, Preprocess};
+use crate::config::{Format, Hdf5Layout, Preprocess};
 #[cfg(feature = "hdf5")]
 use crate::container::Hdf5Writer;
-use crate::container::{FolderWriter, ImageKey, Pack, Writer, ZipWriter, pack};
+use crate::container::{FolderWriter, ImageKey, Pack, TarWriter, Writer, ZipWriter, pack};
 use crate::error::{Error, IoContext, Result};
 use crate::preprocess::Manifest;
 use crate::preprocess::pass::Product;
@@ -23,6 +23,7 @@ pub struct Output {
     format: Format,
     path: PathBuf,
     package: String,
+    layout: Hdf5Layout,
 }
 
 /// Says that an output came from exactly these packs; written after the output, it holds the output's hash.
@@ -44,10 +45,13 @@ impl Output {
             Format::Folder => Some("folder".to_owned()),
             Format::Zip => Some(format!("{}.zip", product.name)),
             Format::Hdf5 => Some(format!("{}.hdf5", product.name)),
-            Format::Tar | Format::Pack => None,
+            Format::Tar => Some("webdataset".to_owned()),
+            Format::Pack => None,
         };
-        let output =
-            |format| Some(Self { format, path: product.place.folder.join(name(format)?), package: product.name.clone() });
+        let output = |format| {
+            let (path, package) = (product.place.folder.join(name(format)?), product.name.clone());
+            Some(Self { format, path, package, layout: settings.hdf5_layout })
+        };
         formats.into_iter().filter_map(output).collect()
     }
 
@@ -59,7 +63,11 @@ impl Output {
 
     /// Removes what a killed writer left where `atomic::remove_unfinished` does not reach. Call it only as the owner.
     pub fn remove_unfinished(&self) -> Result<()> {
-        if self.format == Format::Folder { FolderWriter::remove_unfinished(&self.path) } else { Ok(()) }
+        match self.format {
+            Format::Folder => FolderWriter::remove_unfinished(&self.path),
+            Format::Tar => atomic::remove_unfinished(&self.path),
+            _ => Ok(()),
+        }
     }
 
     /// Writes it from the packs, unless it is there already; false where `stop` was raised on the way, and then nothing is left.
@@ -109,13 +117,16 @@ impl Output {
             Format::Folder => Box::new(FolderWriter::create(&self.path)?),
             Format::Zip => Box::new(ZipWriter::create(&self.path, &self.package)?),
             #[cfg(feature = "hdf5")]
-            Format::Hdf5 => {
+            Format::Hdf5 if self.layout == Hdf5Layout::Published => {
                 let description = format!("{}: one JPEG image a dataset, named by its file", self.package);
                 Box::new(Hdf5Writer::create(&self.path, &[("Description", &description)])?)
             }
+            #[cfg(feature = "hdf5")]
+            Format::Hdf5 => Box::new(Hdf5Writer::create_as(&self.path, self.layout)?),
             #[cfg(not(feature = "hdf5"))]
             Format::Hdf5 => return Err(Error::Feature { feature: "hdf5" }),
-            Format::Tar | Format::Pack => return Err(Error::usage("packs are what outputs are made from")),
+            Format::Tar => Box::new(Tars::create(&self.path, &self.package)?),
+            Format::Pack => return Err(Error::usage("packs are what outputs are made from")),
         })
     }
 
@@ -126,19 +137,61 @@ impl Output {
 
     /// blake3 of the file; of a folder, over the sorted paths and hashes of its files.
     fn hash(&self) -> Result<String> {
-        if self.format != Format::Folder {
+        if !self.path.is_dir() {
             return hash::of_file(&self.path);
         }
-        let mut lines = BTreeMap::new();
-        for chunk in fs::read_dir(&self.path).at("list", &self.path)? {
-            let chunk = chunk.at("list", &self.path)?.path();
-            for file in fs::read_dir(&chunk).at("list", &chunk)? {
-                let file = file.at("list", &chunk)?.path();
-                lines.insert(file.strip_prefix(&self.path).unwrap_or(&file).to_owned(), hash::of_file(&file)?);
+        let (mut lines, mut folders) = (BTreeMap::new(), vec![self.path.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).at("list", &folder)? {
+                let path = entry.at("list", &folder)?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    lines.insert(path.strip_prefix(&self.path).unwrap_or(&path).to_owned(), hash::of_file(&path)?);
+                }
             }
         }
         let text: String = lines.iter().map(|(path, hash)| format!("{hash}  {}\n", path.display())).collect();
         Ok(hash::of_bytes(text.as_bytes()))
+    }
+}
+
+/// One tar a chunk, begun when its first image comes.
+struct Tars {
+    folder: PathBuf,
+    package: String,
+    current: Option<(u32, TarWriter)>,
+}
+
+impl Tars {
+    /// Begins with an empty folder: what lies there was made from other packs.
+    fn create(folder: &Path, package: &str) -> Result<Self> {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at("remove", folder),
+            _ => fs::create_dir_all(folder).at("create the folder", folder)?,
+        }
+        Ok(Self { folder: folder.to_owned(), package: package.to_owned(), current: None })
+    }
+
+    fn finish_current(&mut self) -> Result<()> {
+        self.current.take().map_or(Ok(()), |(_, tar)| Box::new(tar).finish())
+    }
+}
+
+impl Writer for Tars {
+    fn add(&mut self, key: &ImageKey, jpeg: &[u8]) -> Result<()> {
+        if self.current.as_ref().is_none_or(|(chunk, _)| *chunk != key.chunk) {
+            self.finish_current()?;
+        }
+        let (_, tar) = match &mut self.current {
+            Some(current) => current,
+            None => self.current.insert((key.chunk, TarWriter::create(&self.folder, &self.package, key.chunk)?)),
+        };
+        tar.add(key, jpeg)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        self.finish_current()
     }
 }
 

@@ -11,13 +11,15 @@ use crate::config::{Format, Job};
 use crate::error::{Error, IoContext, Result};
 use crate::preprocess::crew::employ;
 use crate::preprocess::ledger::Ledger;
+use crate::preprocess::need::need;
 use crate::preprocess::pass::{Pass, Product};
 use crate::preprocess::publish::Output;
+use crate::preprocess::queue::Remainder;
 use crate::preprocess::source::{Source, discover};
 use crate::preprocess::survey::survey;
 use crate::preprocess::{Quarantined, Queue, boxes, quarantine, share};
-use crate::store::atomic;
 use crate::store::lock::Lock;
+use crate::store::{atomic, room};
 use crate::telemetry::Progress;
 
 /// What came out for one package; `summary.json` holds it, and it is the same however often the work was interrupted.
@@ -31,6 +33,9 @@ pub struct Summary {
     pub chunks_done: usize,
     /// Images in the packs.
     pub images: u64,
+    /// Images in which the specimen was found: rows of `boxes.tsv`; nothing where nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub located: Option<u64>,
     /// Inputs left out: rows of `quarantine.csv`.
     pub quarantined: usize,
 }
@@ -108,6 +113,9 @@ fn prepare_all(pass: &Pass, sources: &[Source], world: &World, stop: &StopFlag) 
         left.extend(survey.remainder);
     }
     let skipped = sources.len() - left.len();
+    if world.is_root() {
+        warn_of_missing_room(pass, &left)?;
+    }
     let queue = Queue::new(left);
     if world.is_root() {
         let names: Vec<&str> = pass.products.iter().map(|product| product.name.as_str()).collect();
@@ -124,6 +132,15 @@ fn prepare_all(pass: &Pass, sources: &[Source], world: &World, stop: &StopFlag) 
     })?;
     ledger.extend(world.all_gather(&completed)?.into_iter().flatten());
     Ok((ledger, skipped))
+}
+
+/// Says beforehand where what is left would not find room; begun it is all the same, because only the site knows its quotas.
+fn warn_of_missing_room(pass: &Pass, left: &[Remainder]) -> Result<()> {
+    let Some(product) = pass.products.first() else { return Ok(()) };
+    if let Some(message) = room::warning(need(&pass.settings, left), room::at(&product.place.folder)?) {
+        tracing::warn!("{message}");
+    }
+    Ok(())
 }
 
 /// Writes the containers, each by one rank; false where a stop signal came.
@@ -146,6 +163,7 @@ fn summary(product: &Product, ledger: &Ledger) -> Summary {
         chunks_total: manifests.len(),
         chunks_done: manifests.len(),
         images: manifests.iter().map(|manifest| manifest.images).sum(),
+        located: manifests.iter().map(|manifest| manifest.located).sum(),
         quarantined: manifests.iter().map(|manifest| manifest.quarantined.len()).sum(),
     }
 }

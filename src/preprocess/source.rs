@@ -5,49 +5,52 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::container::zip::{self, Refused};
-use crate::container::{ImageKey, ZipImages};
+use crate::container::{self, Originals, Refused, chunk_number, open_originals};
 use crate::error::{Error, IoContext, Result};
 use crate::preprocess::{Quarantined, Unit};
 
-/// What a chunk is called before and after its number.
-const CHUNK_NAME: (&str, &str) = ("bioscan_images_original_full_part", ".zip");
+/// What the published chunks are called before `part{N}`.
+const PUBLISHED: &str = "bioscan_images_original_full_";
+
+/// What a chunk's file may end in; a folder has no ending.
+const ENDINGS: [&str; 5] = ["", ".zip", ".tar", ".hdf5", ".h5"];
 
 /// One chunk of originals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Its number, from 1.
     pub chunk: u32,
-    /// The archive.
+    /// Where its images lie.
     pub path: PathBuf,
-    /// Length of the archive.
-    pub bytes: u64,
 }
 
-/// The chunks in the dataset folder, by number.
+/// The chunks in the dataset folder, by number: `bioscan_images_original_full_part{N}` or plain `part{N}`, each a ZIP as published, a
+/// tar, an HDF5 file or a folder.
 pub fn discover(dataset: &Path) -> Result<Vec<Source>> {
-    let mut found = Vec::new();
+    let mut found: Vec<Source> = Vec::new();
     for entry in fs::read_dir(dataset).at("list", dataset)? {
         let path = entry.at("list", dataset)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if let Some(chunk) = chunk_of(&name) {
-            let bytes = fs::metadata(&path).at("look at", &path)?.len();
-            found.push(Source { chunk, path, bytes });
+        if let Some(chunk) = chunk_of(&path) {
+            found.push(Source { chunk, path });
         }
     }
+    found.sort_by(|a, b| (a.chunk, &a.path).cmp(&(b.chunk, &b.path)));
     if found.is_empty() {
-        let (before, after) = CHUNK_NAME;
-        return Err(Error::input(dataset, format!("the folder holds no chunk named {before}{{N}}{after}"))
+        return Err(Error::input(dataset, format!("the folder holds no chunk named {PUBLISHED}part{{N}}.zip"))
             .with_help("look at `paths.dataset`; `bioscan-hpc synth` and `import` make such a folder"));
     }
-    found.sort_by_key(|source| source.chunk);
+    if let Some([one, other]) = found.windows(2).find(|pair| pair[0].chunk == pair[1].chunk) {
+        let message = format!("chunk {} is there twice: {} and {}", one.chunk, one.path.display(), other.path.display());
+        return Err(Error::usage(message).with_help("move one of the two away: which is meant cannot be known"));
+    }
     Ok(found)
 }
 
-fn chunk_of(name: &str) -> Option<u32> {
-    let digits = name.strip_prefix(CHUNK_NAME.0)?.strip_suffix(CHUNK_NAME.1)?;
-    let number = digits.parse().ok()?;
-    (u32::to_string(&number) == digits).then_some(number)
+fn chunk_of(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?;
+    let plain = name.strip_prefix(PUBLISHED).unwrap_or(name);
+    let folder = path.is_dir();
+    ENDINGS.into_iter().filter(|ending| ending.is_empty() == folder).find_map(|ending| chunk_number(plain.strip_suffix(ending)?))
 }
 
 /// One chunk's originals, open.
@@ -59,25 +62,25 @@ pub struct Archive {
 }
 
 enum Content {
-    Whole(ZipImages),
+    Readable(Box<dyn Originals>),
     /// Why nothing in it can be read.
     Unreadable(String),
 }
 
 impl Archive {
-    /// Opens `chunk`, one of `sources`. An archive that cannot be read as a whole has no files and one entry for the quarantine.
+    /// Opens `chunk`, one of `sources`. An archive that cannot be read at all has no files and one entry for the quarantine.
     pub fn open(sources: &[Source], chunk: u32) -> Result<Self> {
         let source = sources.iter().find(|source| source.chunk == chunk);
         let source = source.ok_or_else(|| Error::usage(format!("the dataset has no chunk {chunk}")))?;
-        let (content, files) = match ZipImages::open_chunk(&source.path, chunk) {
-            Ok(images) => {
-                let files = images.files();
-                (Content::Whole(images), files)
+        let (content, files) = match open_originals(&source.path, chunk) {
+            Ok(originals) => {
+                let files = originals.files();
+                (Content::Readable(originals), files)
             }
             Err(Error::Input { message, .. }) => (Content::Unreadable(message), Vec::new()),
             Err(error) => return Err(error),
         };
-        Ok(Self { chunk, content, files, fingerprint: zip::fingerprint(&source.path)? })
+        Ok(Self { chunk, content, files, fingerprint: container::fingerprint(&source.path)? })
     }
 
     /// Its number.
@@ -111,8 +114,8 @@ impl Archive {
     #[must_use]
     pub fn refused(&self) -> Vec<Quarantined> {
         match &self.content {
-            Content::Whole(images) => {
-                images.refused().iter().cloned().map(|refused| Quarantined::entry(self.chunk, refused)).collect()
+            Content::Readable(originals) => {
+                originals.refused().iter().cloned().map(|refused| Quarantined::entry(self.chunk, refused)).collect()
             }
             Content::Unreadable(why) => vec![Quarantined::chunk(self.chunk, why.clone())],
         }
@@ -120,18 +123,29 @@ impl Archive {
 
     /// The bytes of one of its files. The inner error is about this image alone; the outer one ends the command.
     pub fn read(&self, file: &str) -> Result<Result<Vec<u8>, Refused>> {
-        let key = ImageKey::new(self.chunk, file);
         match &self.content {
-            Content::Whole(images) => images.read_checked(&key)?,
-            Content::Unreadable(_) => None,
+            Content::Readable(originals) => originals.read_checked(file),
+            Content::Unreadable(why) => Err(Error::input(format!("part{}/{file}", self.chunk), why.clone())),
         }
-        .ok_or_else(|| Error::input(key.to_string(), "listed in the archive, but not in it"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chunks_are_zips_tars_hdf5_files_or_folders_and_none_is_there_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["part1.tar", "bioscan_images_original_full_part2.hdf5", "part4.rar"] {
+            fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        fs::create_dir(folder.path().join("part3")).unwrap();
+        let chunks: Vec<u32> = discover(folder.path()).unwrap().iter().map(|source| source.chunk).collect();
+        assert_eq!(chunks, [1, 2, 3]);
+        fs::write(folder.path().join("part3.zip"), b"x").unwrap();
+        assert!(discover(folder.path()).unwrap_err().to_string().contains("chunk 3 is there twice"));
+    }
 
     #[test]
     fn only_chunks_are_found_and_by_number() {

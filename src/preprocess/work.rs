@@ -53,8 +53,8 @@ impl UnitWriter {
         for (output, jpeg) in self.outputs.iter_mut().zip(&made.jpegs) {
             output.pack.add(&key, jpeg)?;
         }
-        if let (Some(table), Some((size, bounding_box))) = (&mut self.boxes, made.seen) {
-            table.add(&key.file, size, bounding_box);
+        if let (Some(table), Some((size, Some(found)))) = (&mut self.boxes, made.seen) {
+            table.add(&key.file, size, found);
         }
         Ok(())
     }
@@ -72,6 +72,7 @@ impl UnitWriter {
                 source: self.source.clone(),
                 images,
                 boxes: boxes.map(|table| table.write(&slot.boxes)).transpose()?,
+                located: boxes.map(BoxTable::len),
                 pack: pack.seal()?,
                 quarantined: self.quarantined.clone(),
             };
@@ -91,7 +92,7 @@ fn join_one(product: &Product, units: &[Unit]) -> Result<Manifest> {
     let chunk = units.first().map(|unit| unit.chunk).ok_or_else(|| Error::usage("a chunk without units"))?;
     let slot = product.place.chunk(chunk);
     let mut pack = PackWriter::create(&slot.pack, chunk)?;
-    let (mut quarantined, mut source, mut tables) = (Vec::new(), String::new(), Vec::new());
+    let (mut quarantined, mut source, mut tables, mut located) = (Vec::new(), String::new(), Vec::new(), None);
     for unit in units {
         let part = product.place.unit(unit);
         let manifest = Manifest::read(&part)?.ok_or_else(|| {
@@ -101,7 +102,10 @@ fn join_one(product: &Product, units: &[Unit]) -> Result<Manifest> {
             let (file, jpeg) = image?;
             pack.add(&ImageKey::new(chunk, file), jpeg)?;
         }
-        tables.extend(manifest.boxes.is_some().then_some(part.boxes));
+        if let Some(rows) = manifest.located {
+            tables.push(part.boxes);
+            *located.get_or_insert(0) += rows;
+        }
         quarantined.extend(manifest.quarantined);
         source = manifest.source;
     }
@@ -109,7 +113,7 @@ fn join_one(product: &Product, units: &[Unit]) -> Result<Manifest> {
     let images = pack.len() as u64;
     let boxes = if tables.is_empty() { None } else { Some(boxes::join(&tables, &slot.boxes)?) };
     let settings = product.settings.clone();
-    let manifest = Manifest { chunk, settings, source, images, boxes, pack: pack.seal()?, quarantined };
+    let manifest = Manifest { chunk, settings, source, images, boxes, located, pack: pack.seal()?, quarantined };
     manifest.write(&slot)?;
     Ok(manifest)
 }

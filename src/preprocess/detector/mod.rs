@@ -1,5 +1,7 @@
 //! a picture → where its specimen is.
 
+mod boxes;
+
 use crate::config::{Detector as Kind, Preprocess};
 use crate::error::{Error, Result};
 use crate::image::{BoundingBox, RgbImage};
@@ -42,6 +44,10 @@ pub trait Detector: Send + Sync {
 pub fn from_settings(settings: &Preprocess) -> Result<Option<Box<dyn Detector>>> {
     match settings.detector {
         Kind::None => Ok(None),
+        Kind::Boxes => {
+            let path = settings.crop.boxes.as_ref().ok_or_else(|| Error::usage("`preprocess.crop.boxes` names no file"))?;
+            Ok(Some(Box::new(boxes::BoxFile::read(path)?)))
+        }
         other => Err(Error::usage(format!("the detector {other:?} is not there yet"))),
     }
 }
