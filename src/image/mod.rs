@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod fault;
 mod orientation;
+mod pil;
 mod resize;
 mod tensor;
 
@@ -17,6 +18,7 @@ pub use decode::{decode, decode_for};
 pub use encode::encode;
 pub use fault::{Fault, Reason};
 pub use orientation::{decode_upright_for, orientation_of, upright};
+pub use pil::resize_as_pil;
 pub use resize::{Filter, Size, Target, resize};
 pub use tensor::crop_to_chw;
 

@@ -7,22 +7,28 @@
 //!   .forward(images [N, 3, S, S] in 0..1, train) → [N, classes]
 //! ```
 //!
+//! [`Detr`] finds the insect in a picture; it is loaded, never trained.
+//!
 //! A backbone is one line in [`registry`] and one file a family (`resnet.rs`, `vit.rs`). Names, shapes and initial values are declared
 //! where a layer is built, so the parameters, the file format and the initialisation cannot drift apart.
 //! As in the original recipe no mean or standard deviation is taken off the images.
 
 mod classifier;
+mod detr;
 mod init;
 mod layers;
+mod pickle;
 mod positions;
 pub mod registry;
 mod resnet;
 mod safetensors;
+mod state_dict;
 mod variables;
 mod vit;
 mod weights;
 
 pub use classifier::Model;
+pub use detr::Detr;
 pub use registry::{BACKBONES, Spec};
 pub use weights::LoadReport;
 

@@ -86,36 +86,55 @@ impl Block {
 }
 
 struct ResNet {
-    stem: Vec<ConvBn>,
-    blocks: Vec<Residual>,
+    trunk: Trunk,
     fc: Linear,
 }
 
 /// Declares the ResNet of that architecture.
 pub(super) fn build(scope: &mut Scope<'_>, classes: usize, architecture: Architecture) -> Result<Box<dyn Backbone>, TchError> {
-    let Architecture { stem: convolutions, stages, downsample } = architecture;
-    let mut channels = 3;
-    let mut stem = Vec::new();
-    for &(conv, bn, outputs, kernel, stride) in convolutions {
-        stem.push(ConvBn::new(scope, conv, bn, (channels, outputs, kernel, stride), Init::Ones)?);
-        channels = outputs;
-    }
-    let mut blocks = Vec::new();
-    for (stage, (block, depth, planes)) in (1..).zip(stages) {
-        for index in 0..depth {
-            let stride = if stage > 1 && index == 0 { 2 } else { 1 };
-            let mut at = scope.under(format_args!("layer{stage}.{index}"));
-            blocks.push(Residual::new(&mut at, block, channels, planes, stride, downsample)?);
-            channels = block.outputs(planes);
-        }
-    }
-    let default = Init::torch_default(channels);
-    let fc = Linear::new(&mut scope.under("fc"), channels, classes as i64, default, default)?;
-    Ok(Box::new(ResNet { stem, blocks, fc }))
+    let trunk = Trunk::new(scope, architecture)?;
+    let default = Init::torch_default(trunk.channels);
+    let fc = Linear::new(&mut scope.under("fc"), trunk.channels, classes as i64, default, default)?;
+    Ok(Box::new(ResNet { trunk, fc }))
 }
 
 impl Backbone for ResNet {
     fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor, TchError> {
+        self.fc.forward(&self.trunk.forward(images, train)?.f_adaptive_avg_pool2d([1, 1])?.f_flatten(1, -1)?)
+    }
+}
+
+/// All of a ResNet that comes before the pooling.
+pub(super) struct Trunk {
+    stem: Vec<ConvBn>,
+    blocks: Vec<Residual>,
+    /// Channels of its features.
+    pub channels: i64,
+}
+
+impl Trunk {
+    /// Declares it.
+    pub fn new(scope: &mut Scope<'_>, Architecture { stem: layers, stages, downsample }: Architecture) -> Result<Self, TchError> {
+        let mut channels = 3;
+        let mut stem = Vec::new();
+        for &(conv, bn, outputs, kernel, stride) in layers {
+            stem.push(ConvBn::new(scope, conv, bn, (channels, outputs, kernel, stride), Init::Ones)?);
+            channels = outputs;
+        }
+        let mut blocks = Vec::new();
+        for (stage, (block, depth, planes)) in (1..).zip(stages) {
+            for index in 0..depth {
+                let stride = if stage > 1 && index == 0 { 2 } else { 1 };
+                let mut at = scope.under(format_args!("layer{stage}.{index}"));
+                blocks.push(Residual::new(&mut at, block, channels, planes, stride, downsample)?);
+                channels = block.outputs(planes);
+            }
+        }
+        Ok(Self { stem, blocks, channels })
+    }
+
+    /// `[N, 3, H, W]` → `[N, channels, H/32, W/32]`, sides rounded upwards.
+    pub fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor, TchError> {
         let mut x = images.shallow_clone();
         for layer in &self.stem {
             x = layer.forward(&x, train)?.f_relu_()?;
@@ -124,13 +143,24 @@ impl Backbone for ResNet {
         for block in &self.blocks {
             x = block.forward(&x, train)?;
         }
-        self.fc.forward(&x.f_adaptive_avg_pool2d([1, 1])?.f_flatten(1, -1)?)
+        Ok(x)
+    }
+
+    /// Makes it one for inference alone: each BatchNorm becomes part of the convolution before it, which wants images channels last.
+    pub fn freeze(&mut self) -> Result<(), TchError> {
+        let blocks = self.blocks.iter_mut();
+        let inner = blocks.flat_map(|block| {
+            let shortcut = block.shortcut.as_mut().map(|shortcut| &mut shortcut.projection);
+            block.branch.iter_mut().chain(shortcut)
+        });
+        self.stem.iter_mut().chain(inner).try_for_each(ConvBn::freeze)
     }
 }
 
 struct ConvBn {
     conv: Conv2d,
-    bn: BatchNorm2d,
+    /// `None` once the convolution has taken it over.
+    bn: Option<BatchNorm2d>,
 }
 
 impl ConvBn {
@@ -138,12 +168,20 @@ impl ConvBn {
         let (inputs, outputs, kernel, stride) = shape;
         Ok(Self {
             conv: Conv2d::new(&mut scope.under(conv), inputs, outputs, kernel, stride)?,
-            bn: BatchNorm2d::new(&mut scope.under(bn), outputs, gamma)?,
+            bn: Some(BatchNorm2d::new(&mut scope.under(bn), outputs, gamma)?),
         })
     }
 
+    fn freeze(&mut self) -> Result<(), TchError> {
+        self.bn.take().map_or(Ok(()), |bn| self.conv.absorb(&bn))
+    }
+
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        self.bn.forward(&self.conv.forward(x)?, train)
+        let x = self.conv.forward(x)?;
+        match &self.bn {
+            Some(bn) => bn.forward(&x, train),
+            None => Ok(x),
+        }
     }
 }
 

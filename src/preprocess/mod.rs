@@ -30,6 +30,8 @@ mod units;
 mod verify;
 mod work;
 
+#[cfg(feature = "torch")]
+pub use detector::DetrDetector;
 pub use manifest::Manifest;
 pub use quarantine::Quarantined;
 pub use queue::{Queue, Task};

@@ -37,10 +37,10 @@ pub struct Product {
 }
 
 impl Pass {
-    /// The pass that `job` asks for.
-    pub fn new(job: &Job) -> Result<Self> {
+    /// The pass that `job` asks for, on ranks of `threads` threads.
+    pub fn new(job: &Job, threads: usize) -> Result<Self> {
         let settings = job.preprocess.clone();
-        let detector = detector::from_settings(&settings)?;
+        let detector = detector::from_settings(&settings, threads)?;
         let fingerprint = detector.as_ref().map(|detector| detector.fingerprint().to_owned()).unwrap_or_default();
         Ok(Self { products: products(job, &fingerprint)?, settings, detector })
     }

@@ -69,7 +69,7 @@ pub enum Outcome {
 pub fn run(job: &Job, world: &World, stop: &StopFlag) -> Result<Outcome> {
     refuse_missing_features(&job.preprocess.formats)?;
     let sources = from_root(world, || discover(&job.paths.dataset))?;
-    let pass = world.agree(Pass::new(job))?;
+    let pass = world.agree(Pass::new(job, world.threads(job.preprocess.threads)))?;
     let _locks = world.on_root(|| take(&pass))?;
     let (ledger, skipped_already_done) = prepare_all(&pass, &sources, world, stop)?;
     let finished = |source: &&Source| ledger.has(source.chunk, pass.products.iter().map(|product| product.package));

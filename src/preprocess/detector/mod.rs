@@ -1,6 +1,13 @@
 //! a picture → where its specimen is.
 
 mod boxes;
+#[cfg(feature = "torch")]
+mod detr;
+
+use std::path::PathBuf;
+
+#[cfg(feature = "torch")]
+pub use detr::DetrDetector;
 
 use crate::config::{Detector as Kind, Preprocess};
 use crate::error::{Error, Result};
@@ -40,14 +47,20 @@ pub trait Detector: Send + Sync {
     }
 }
 
-/// The detector that the settings ask for; `None` where nothing is to be found.
-pub fn from_settings(settings: &Preprocess) -> Result<Option<Box<dyn Detector>>> {
+/// The detector that the settings ask for, for a rank of `threads` threads; `None` where nothing is to be found.
+pub fn from_settings(settings: &Preprocess, threads: usize) -> Result<Option<Box<dyn Detector>>> {
+    #[cfg(not(feature = "torch"))]
+    let _ = threads;
+    let crop = &settings.crop;
+    let given =
+        |path: &Option<PathBuf>, key| path.clone().ok_or_else(|| Error::usage(format!("`preprocess.crop.{key}` names no file")));
     match settings.detector {
         Kind::None => Ok(None),
-        Kind::Boxes => {
-            let path = settings.crop.boxes.as_ref().ok_or_else(|| Error::usage("`preprocess.crop.boxes` names no file"))?;
-            Ok(Some(Box::new(boxes::BoxFile::read(path)?)))
-        }
+        Kind::Boxes => Ok(Some(Box::new(boxes::BoxFile::read(&given(&crop.boxes, "boxes")?)?))),
+        #[cfg(feature = "torch")]
+        Kind::Detr => Ok(Some(Box::new(detr::Shared::load(&given(&crop.weights, "weights")?, crop.batch, threads)?))),
+        #[cfg(not(feature = "torch"))]
+        Kind::Detr => Err(Error::Feature { feature: "torch" }),
         other => Err(Error::usage(format!("the detector {other:?} is not there yet"))),
     }
 }
