@@ -9,7 +9,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: demo test build setup lint real clean
+.PHONY: demo test build setup lint bench real clean
 
 demo: build ## 113 synthetic chunks to the tables of 72 runs
 	$(BIN) synth --out results/demo/dataset --images-per-chunk 25 --width 96 --height 72
@@ -21,6 +21,10 @@ demo: build ## 113 synthetic chunks to the tables of 72 runs
 test: lint ## everything the project promises, as far as one machine can show it
 	cargo test --locked --no-default-features --lib
 	cargo test --locked
+
+bench: ## the image path beside its peers, to results/bench: CPU time, pixels, scaling, HDF5, memory
+	@.ci/setup.sh build bench
+	cargo bench --locked --bench bench
 
 REAL := ../shared/data/bioscan-originals
 QUALITY := jobs/quality.toml

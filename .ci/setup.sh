@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Installs what this machine lacks to build (`setup.sh build`) and to test (`setup.sh build test`) bioscan-hpc, and nothing it has.
+# Installs what this machine lacks to build (`setup.sh build`), to test (`setup.sh build test`) and to measure (`setup.sh build bench`)
+# bioscan-hpc, and nothing it has.
 #
 # Debian and Ubuntu packages come from apt; libtorch comes from the torch wheel, in its lean form, into `.venv`. On a cluster both are
 # the site's business: load its modules and set LIBTORCH or LIBTORCH_USE_PYTORCH=1, and this script installs nothing.
+# The peers of the benchmark, of pinned versions, come into an environment of their own, `.bench`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,6 +32,12 @@ needs_test() {
   have git || echo git
   # The h5py that reads our files back must be the one of the python3 that the tests call.
   /usr/bin/python3 -c 'import h5py' 2>/dev/null || echo python3-h5py
+}
+needs_bench() {
+  # Another program of that name is no ImageMagick.
+  convert --version 2>/dev/null | grep -q ImageMagick || echo imagemagick
+  ldconfig -p | grep -q 'libvips\.so\.42' || echo libvips42
+  python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 
 libtorch_is_given() { [ -n "${LIBTORCH_USE_PYTORCH:-}" ] || { [ -n "${LIBTORCH:-}" ] && [ "$LIBTORCH" != "$PWD/.venv/torch" ]; }; }
@@ -62,7 +70,23 @@ install_libtorch() {
   echo "$torch" >.venv/torch-version
 }
 
+install_peers() {
+  local wanted=tests/bench/requirements.txt
+  if cmp -s "$wanted" .bench/requirements.txt; then return; fi
+  say "installing the benchmark's peers into .bench: $(paste -sd ' ' "$wanted") (200 MB)"
+  rm -rf .bench
+  python3 -m venv .bench
+  .bench/bin/pip install --quiet --disable-pip-version-check --requirement "$wanted"
+  # Last, as above.
+  cp "$wanted" .bench/requirements.txt
+}
+
 have cargo || die "Rust is missing. Install it from https://rustup.rs (or \`module load rust\` on a cluster), then try again."
 mapfile -t packages < <(for purpose in "$@"; do "needs_$purpose"; done)
 install_packages "${packages[@]}"
-install_libtorch
+for purpose in "$@"; do
+  case $purpose in
+    build) install_libtorch ;;
+    bench) install_peers ;;
+  esac
+done

@@ -1,0 +1,110 @@
+//! `make bench`: our image path and its peers, side by side in one run → a table of ratios on stdout and in `results/bench/`.
+//!
+//! ```text
+//! contest.rs      contenders work in turns, in rounds; a ratio is taken within a round, so that a busy machine disturbs both alike
+//! peers.rs .py    the peers: long-lived Python processes that answer with their CPU time
+//! resize.rs scaling.rs hdf5.rs memory.rs      one group of figures each, with its targets; the crop's will be crop.rs
+//! statistics.rs table.rs                      pure: medians, ratios, met or missed
+//! ```
+
+mod contest;
+mod hdf5;
+mod machine;
+mod memory;
+mod peers;
+mod photographs;
+mod preprocess;
+mod resize;
+mod scaling;
+mod statistics;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+
+use crate::machine::Machine;
+use crate::table::Group;
+
+/// Whatever ends a measurement is told to the person at the terminal.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A group of figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Figures {
+    /// CPU time and pixels of a resize
+    Resize,
+    /// Wall time on two ranks and two threads
+    Scaling,
+    /// CPU time of writing HDF5
+    Hdf5,
+    /// Memory of a rank over a chunk
+    Memory,
+}
+
+/// Measures the image path beside its peers.
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  make bench
+  cargo bench --bench bench -- --only resize --rounds 15
+  cargo bench --bench bench -- --only memory --chunk 1000")]
+struct Args {
+    /// Only these figures
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Figures>,
+    /// How often everybody works
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Photographs in the chunk of the memory figure; BIOSCAN-1M's have 10,000, 6.4 GB
+    #[arg(long, default_value_t = 10_000)]
+    chunk: usize,
+    /// Where resize.md and resize.json go
+    #[arg(long, default_value = "results/bench")]
+    out: PathBuf,
+    /// Cargo passes it
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    machine: &'a Machine,
+    versions: &'a BTreeMap<String, String>,
+    groups: &'a [Group],
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    std::env::set_current_dir(env!("CARGO_MANIFEST_DIR"))?;
+    let wanted = |figures| args.only.is_empty() || args.only.contains(&figures);
+    let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let (rounds, at) = (usize::from(args.rounds), folder.path());
+    let before = Machine::now();
+    let (mut groups, mut versions) = (Vec::new(), BTreeMap::new());
+    if wanted(Figures::Resize) {
+        groups.extend(resize::measure(rounds, at, &mut versions)?);
+    }
+    if wanted(Figures::Hdf5) {
+        groups.push(hdf5::measure(rounds, at, &mut versions)?);
+    }
+    if wanted(Figures::Scaling) {
+        groups.push(scaling::measure(rounds.min(5), at)?);
+    }
+    if wanted(Figures::Memory) {
+        groups.push(memory::measure(args.chunk, at)?);
+    }
+    let machine = before.until_now();
+    let text = format!("{}{}", table::markdown(&groups), machine.markdown(&versions));
+    println!("{text}");
+    save(&args.out, &text, &Report { machine: &machine, versions: &versions, groups: &groups })
+}
+
+fn save(out: &Path, text: &str, report: &Report) -> Result<()> {
+    fs::create_dir_all(out)?;
+    fs::write(out.join("resize.md"), text)?;
+    fs::write(out.join("resize.json"), serde_json::to_string_pretty(report)? + "\n")?;
+    Ok(())
+}
