@@ -1,9 +1,10 @@
 //! pixels and a target → pixels of another size.
 
 use std::cell::RefCell;
+use std::f64::consts::PI;
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{Filter as Kernel, FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::config::Fit;
 use crate::error::{Error, Result};
@@ -83,7 +84,7 @@ pub fn resize(image: &RgbImage, to: Size, filter: Filter) -> Result<RgbImage> {
     let mut target =
         Image::from_slice_u8(to.width, to.height, &mut result.pixels, PixelType::U8x3).map_err(|error| refused(&error))?;
     let filter = match filter {
-        Filter::Lanczos3 => FilterType::Lanczos3,
+        Filter::Lanczos3 => FilterType::Custom(Kernel::new("Lanczos3", lanczos3, 3.0).map_err(|error| refused(&error))?),
         Filter::Bilinear => FilterType::Bilinear,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
@@ -91,9 +92,63 @@ pub fn resize(image: &RgbImage, to: Size, filter: Filter) -> Result<RgbImage> {
     Ok(result)
 }
 
+/// The series of sin(a)/a in powers of a²: 1, −1/3!, 1/5!, …; thirteen of them are exact to 1e-13 where |a| < π.
+const SINC: [f64; 13] = {
+    let mut series = [1.0; 13];
+    let mut k = 1;
+    while k < series.len() {
+        series[k] = -series[k - 1] / ((2 * k) as f64 * (2 * k + 1) as f64);
+        k += 1;
+    }
+    series
+};
+
+/// Lanczos with three lobes, sinc(πx) · sinc(πx/3) for |x| < 3.
+///
+/// The weights of one image are ten thousand values of it: by two calls of `sin` each, a fifth of the time of a resize. With
+/// a = πx/3 and q = (sin a / a)², sin 3a = 3 sin a − 4 sin³ a makes it q · (1 − 4/3 a² q): no `sin`, so the same on every C library.
+fn lanczos3(x: f64) -> f64 {
+    if x.abs() >= 3.0 {
+        return 0.0;
+    }
+    let square = (PI / 3.0 * x).powi(2);
+    // Even and odd powers apart, so that the processor works on both at once.
+    let fourth = square * square;
+    let even = SINC.iter().step_by(2).rfold(0.0, |sum, term| sum * fourth + term);
+    let odd = SINC.iter().skip(1).step_by(2).rfold(0.0, |sum, term| sum * fourth + term);
+    let q = (even + square * odd).powi(2);
+    q * (1.0 - 4.0 / 3.0 * square * q)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_series_is_lanczos_as_it_is_defined() {
+        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) };
+        for step in -3500..=3500 {
+            let x = f64::from(step) / 1000.0;
+            let defined = if x.abs() < 3.0 { sinc(x) * sinc(x / 3.0) } else { 0.0 };
+            assert!((lanczos3(x) - defined).abs() < 1e-12, "{x}: {} is not {defined}", lanczos3(x));
+        }
+    }
+
+    #[test]
+    fn pixels_are_those_of_the_library_s_own_lanczos() {
+        let mut state = 1u32;
+        let noise = (0..3 * 300 * 200).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        let image = RgbImage { width: 300, height: 200, pixels: noise.collect() };
+        let ours = resize(&image, Size { width: 71, height: 53 }, Filter::Lanczos3).unwrap();
+        let source = ImageRef::new(300, 200, &image.pixels, PixelType::U8x3).unwrap();
+        let mut theirs = Image::new(71, 53, PixelType::U8x3);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(false);
+        Resizer::new().resize(&source, &mut theirs, &options).unwrap();
+        assert!(ours.pixels == theirs.buffer());
+    }
 
     fn becomes(fit: Fit, width: u32, height: u32) -> (u32, u32) {
         let size = Target { fit, length: 256 }.size_for(Size { width, height }).unwrap();

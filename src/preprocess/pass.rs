@@ -11,7 +11,7 @@ use crate::preprocess::detector::{self, Detector};
 use crate::store::hash;
 
 /// Raised when the same settings would give other pixels than before, so that packs of two makes are never mixed.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// Everything a rank must know to prepare any image.
 pub struct Pass {
