@@ -1,4 +1,5 @@
-//! Third-party readers on what this program wrote, and this program on what they wrote. Needs Debian's `python3-h5py`.
+//! Third-party readers on what this program wrote, and this program on what they wrote. Needs Debian's `python3-h5py` and, for the
+//! orientation, `python3-pil`.
 #![cfg(all(feature = "image", feature = "hdf5"))]
 
 mod prep;
@@ -8,14 +9,21 @@ use std::process::Command;
 
 use bioscan_hpc::config::Hdf5Layout;
 use bioscan_hpc::container::{Hdf5Writer, ImageKey, TarWriter, Writer, open};
+use bioscan_hpc::image::{decode, orientation_of, upright};
 use prep::{Bench, package, preprocess, program};
 
-/// Runs a Python script; false where its modules are not installed.
+/// Runs a Python script that needs h5py; false where it is not installed.
 fn python(script: &str, arguments: &[&Path]) -> bool {
+    python_with("h5py", script, arguments)
+}
+
+/// Runs a Python script that needs `module`; false where it is not installed.
+fn python_with(module: &str, script: &str, arguments: &[&Path]) -> bool {
     const PYTHON: &str = "/usr/bin/python3";
-    let there = Command::new(PYTHON).args(["-c", "import h5py, numpy"]).output().is_ok_and(|output| output.status.success());
+    let import = format!("import numpy, {module}");
+    let there = Command::new(PYTHON).args(["-c", &import]).output().is_ok_and(|output| output.status.success());
     if !there {
-        eprintln!("SKIPPED: {PYTHON} has no h5py (Debian: python3-h5py)");
+        eprintln!("SKIPPED: {PYTHON} has no {module} (Debian: python3-h5py, python3-pil)");
         return false;
     }
     let output = Command::new(PYTHON).arg("-c").arg(script).args(arguments).output().unwrap();
@@ -136,5 +144,39 @@ for number, format in enumerate([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfi
         assert_eq!(tar.keys().len(), images, "format {chunk}");
         assert!(tar.keys().iter().all(|key| key.chunk == chunk));
         assert_eq!(tar.read(&ImageKey::new(chunk, "a.jpg")).unwrap().as_deref(), Some(&b"a.j"[..]));
+    }
+}
+
+#[test]
+fn every_orientation_is_turned_upright_as_pil_turns_it() {
+    const SCRIPT: &str = r#"
+import sys, numpy as np
+from PIL import Image, ImageOps
+y, x = np.mgrid[0:48, 0:80]
+picture = Image.fromarray(np.stack([3 * x, 5 * y, (x + y) // 2], axis=2).astype(np.uint8))
+for orientation in range(1, 9):
+    exif = Image.Exif()
+    exif[0x010f] = "a maker"
+    exif[0x0112] = orientation
+    name = f"{sys.argv[1]}/{orientation}"
+    picture.save(name + ".jpg", quality=95, subsampling=0, exif=exif)
+    turned = ImageOps.exif_transpose(Image.open(name + ".jpg")).convert("RGB")
+    with open(name + ".rgb", "wb") as out:
+        out.write(turned.width.to_bytes(4, "little") + turned.height.to_bytes(4, "little") + turned.tobytes())
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    if !python_with("PIL", SCRIPT, &[folder.path()]) {
+        return;
+    }
+    for orientation in 1..=8 {
+        let read = |ending: &str| std::fs::read(folder.path().join(format!("{orientation}.{ending}"))).unwrap();
+        let (jpeg, theirs) = (read("jpg"), read("rgb"));
+        assert_eq!(orientation_of(&jpeg), orientation);
+        let ours = upright(decode(&jpeg).unwrap(), orientation);
+        let size = |at: usize| u32::from_le_bytes(theirs[at..at + 4].try_into().unwrap());
+        assert_eq!((ours.width, ours.height), (size(0), size(4)), "orientation {orientation}");
+        // Two builds of libjpeg-turbo may round a colour differently, by one.
+        let most = ours.pixels.iter().zip(&theirs[8..]).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(most <= Some(2), "orientation {orientation} differs by {most:?}");
     }
 }
