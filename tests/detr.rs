@@ -89,9 +89,12 @@ fn weight(name: &str, shape: &[i64]) -> Tensor {
     Tensor::from_slice(&values).view(shape)
 }
 
+/// A tensor's name, shape and values.
+type Drawn = (String, Vec<i64>, Vec<f32>);
+
 /// Every tensor by the formula; drawn once, as 41 million take a while.
 fn state() -> Vec<(String, Tensor)> {
-    static VALUES: LazyLock<Vec<(String, Vec<i64>, Vec<f32>)>> = LazyLock::new(|| {
+    static VALUES: LazyLock<Vec<Drawn>> = LazyLock::new(|| {
         let fill = |(name, shape): (String, Vec<i64>)| {
             let values = Vec::<f32>::try_from(weight(&name, &shape).flatten(0, -1)).expect("float32");
             (name, shape, values)

@@ -29,7 +29,7 @@ fn one_process_makes_every_container_and_a_second_run_redoes_nothing() {
     // All containers hold the same bytes, and they are pictures of the promised size.
     let packs = container::open(&folder.join("packs")).unwrap();
     assert_eq!(packs.keys().len(), 24);
-    for other in ["original_64.zip", "original_64.hdf5", "folder"] {
+    for other in ["original_64.zip", "original_64.hdf5", "folder", "webdataset"] {
         let other = container::open(&folder.join(other)).unwrap();
         assert_eq!(other.keys().len(), 24);
         for key in packs.keys() {
@@ -281,9 +281,17 @@ fn verify_finds_a_flipped_bit_in_each_thing_written() {
         assert_eq!(output.status.code(), Some(exit), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(verify(0).contains("6 results checked, 0 faults"));
+    assert!(verify(0).contains("7 results checked, 0 faults"));
     let folder = package(&bench.output("a"));
-    for file in ["packs/part1.pack", "original_64.zip", "original_64.hdf5", "folder/part2/c2-000.jpg", "quarantine.csv"] {
+    let files = [
+        "packs/part1.pack",
+        "original_64.zip",
+        "original_64.hdf5",
+        "folder/part2/c2-000.jpg",
+        "webdataset/original_64-000001.tar",
+        "quarantine.csv",
+    ];
+    for file in files {
         let path = folder.join(file);
         let good = fs::read(&path).unwrap();
         let mut bad = good.clone();

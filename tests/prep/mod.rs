@@ -76,7 +76,7 @@ impl Bench {
         let path = self.root.path().join(format!("{name}.toml"));
         let text = format!(
             "name = \"{name}\"\npaths = {{ dataset = {:?}, output = {output:?} }}\n\
-             [preprocess]\nsize = 64\nformats = [\"folder\", \"zip\", \"hdf5\"]\nthreads = 2\n{more}\n\
+             [preprocess]\nsize = 64\nformats = [\"folder\", \"zip\", \"hdf5\", \"tar\"]\nthreads = 2\n{more}\n\
              [grid]\nsizes = [\"small\"]\ntasks = [\"insect_order\"]\nbackbones = [\"resnet18\"]\nlosses = [\"CE\"]\nseeds = [1]\n",
             self.dataset()
         );

@@ -1,0 +1,128 @@
+//! Several packages from one pass, with crops by boxes from a file, and chunks of every kind that people keep.
+#![cfg(all(feature = "image", feature = "hdf5"))]
+
+mod prep;
+
+use std::fs;
+use std::path::Path;
+
+use bioscan_hpc::container::{self, Hdf5Writer, ImageKey, TarWriter, Writer};
+use bioscan_hpc::image::decode;
+use prep::{Bench, assert_same_tree, has_mpirun, photograph, preprocess, program, ranks, tree};
+
+const PACKAGES: &str = r#"
+detector = "boxes"
+packages = ["cropped_resized", "original_resized", "cropped"]
+crop = { boxes = "BOXES", fill = "bulk" }
+"#;
+
+/// A bench with a box for every image of its chunks but the last of each; `c1-000.jpg` alone is 320×240 with a box of 100×60.
+fn boxed(bench: &Bench) -> String {
+    let mut rows = "file,x0,y0,x1,y1\n".to_owned();
+    for chunk in 1..=2 {
+        let archive = container::ZipImages::open_chunk(&bench.chunk_path(chunk), chunk).unwrap();
+        let keys = container::Reader::keys(&archive);
+        for key in &keys[..keys.len() - 1] {
+            rows += &format!("{},20,10,120,70\n", key.file);
+        }
+    }
+    let path = bench.root.path().join("boxes.csv");
+    fs::write(&path, rows).unwrap();
+    PACKAGES.replace("BOXES", path.to_str().unwrap())
+}
+
+fn size(images: &Path, package: &str, file: &str) -> (u32, u32) {
+    let packs = container::open(&images.join(package).join("packs")).unwrap();
+    let image = decode(&packs.read(&ImageKey::new(1, file)).unwrap().unwrap()).unwrap();
+    (image.width, image.height)
+}
+
+#[test]
+fn one_pass_makes_the_crop_the_small_crop_and_the_small_original_on_any_number_of_ranks() {
+    let bench = Bench::with_chunks(2, 5);
+    let settings = boxed(&bench);
+    let out = bench.output("one");
+    let said = preprocess(program(), &bench.write_job("one", &out, &settings), 0);
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(said.lines().count(), 3, "a line a package: {said}");
+    assert!(said.contains("13 images, the specimen found in 11"), "{said}");
+
+    let images = out.join("images");
+    // 100×60 grows by 0.4 · 100 on both axes to 140×100 (139 where truncation takes one), of which the shorter side becomes 64.
+    let (width, height) = size(&images, "cropped", "c1-000.jpg");
+    assert!((139..=140).contains(&width) && (99..=100).contains(&height), "{width}×{height}");
+    assert_eq!(size(&images, "cropped_64", "c1-000.jpg").1, 64);
+    assert_eq!(size(&images, "original_64", "c1-000.jpg"), (85, 64));
+    // Without a box the whole picture is its own crop.
+    assert_eq!(size(&images, "cropped", "c1-005.jpg"), (150, 90));
+
+    let table = fs::read_to_string(images.join("cropped/boxes.tsv")).unwrap();
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some("processid\twidth_original\theight_original\tx0\ty0\tx1\ty1\tscale_factor\tarea_fraction"));
+    // 60 / 256 = 0.234375; 6000 / 76800 = 0.078125.
+    assert_eq!(lines.next(), Some("c1-000\t320\t240\t20\t10\t120\t70\t0.2344\t0.0781"));
+    assert_eq!(lines.count(), 10);
+    assert!(!images.join("original_64/boxes.tsv").exists());
+
+    if has_mpirun() {
+        preprocess(ranks(3), &bench.write_job("three", &bench.output("three"), &settings), 0);
+        assert_same_tree(&images, &bench.output("three").join("images"));
+    }
+    let verified = program().arg("verify").arg(bench.root.path().join("one.toml")).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+#[test]
+fn another_fill_makes_the_crops_again_and_leaves_the_original_as_it_is() {
+    let bench = Bench::with_chunks(2, 3);
+    let settings = boxed(&bench);
+    let out = bench.output("a");
+    let job = bench.write_job("a", &out, &settings);
+    preprocess(program(), &job, 0);
+    let before = tree(&out.join("images"));
+    bench.write_job("a", &out, &settings.replace("bulk", "standalone"));
+    preprocess(program(), &job, 0);
+    let after = tree(&out.join("images"));
+    let changed = |path: &str| before[Path::new(path)] != after[Path::new(path)];
+    assert!(changed("cropped/packs/part1.json") && changed("cropped_64/packs/part1.json"));
+    assert!(!changed("original_64/packs/part1.json"));
+}
+
+#[test]
+fn a_chunk_may_be_a_zip_a_tar_an_hdf5_file_or_a_folder_and_gives_the_same_pack() {
+    let files: Vec<(String, Vec<u8>)> = (0..4).map(|index| (format!("x{index}.jpg"), photograph(160, 120, index))).collect();
+    let zip = Bench::new();
+    zip.write_chunk(1, &files);
+    let fill = |mut writer: Box<dyn Writer>| {
+        files.iter().for_each(|(name, jpeg)| writer.add(&ImageKey::new(1, name), jpeg).unwrap());
+        writer.finish().unwrap();
+    };
+    let tar = Bench::new();
+    fill(Box::new(TarWriter::create(&tar.dataset(), "x", 1).unwrap()));
+    fs::rename(tar.dataset().join("x-000001.tar"), tar.dataset().join("part1.tar")).unwrap();
+    let hdf5 = Bench::new();
+    fill(Box::new(Hdf5Writer::create(&hdf5.dataset().join("part1.hdf5"), &[]).unwrap()));
+    let folder = Bench::new();
+    fs::create_dir(folder.dataset().join("part1")).unwrap();
+    files.iter().for_each(|(name, jpeg)| fs::write(folder.dataset().join("part1").join(name), jpeg).unwrap());
+
+    let packs = [zip, tar, hdf5, folder].map(|bench| {
+        preprocess(program(), &bench.job_to("a"), 0);
+        fs::read(prep::package(&bench.output("a")).join("packs/part1.pack")).unwrap()
+    });
+    assert!(packs.iter().all(|pack| *pack == packs[0]));
+}
+
+#[test]
+fn crops_without_a_detector_and_boxes_without_a_file_are_refused_before_any_work() {
+    let bench = Bench::with_chunks(1, 1);
+    let refused = |settings: &str| {
+        let job = bench.write_job("bad", &bench.output("bad"), settings);
+        let output = preprocess(program(), &job, 2);
+        assert!(!bench.output("bad").exists());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused("packages = [\"cropped\"]").contains("preprocess.detector"));
+    assert!(refused("detector = \"boxes\"").contains("preprocess.crop.boxes"));
+    assert!(refused("detector = \"contrats\"").contains("contrast"), "the nearest name");
+}
