@@ -9,7 +9,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: demo test build setup lint bench real clean
+.PHONY: demo test build setup lint bench real soak clean
 
 demo: build ## 113 synthetic chunks to the tables of 72 runs
 	$(BIN) synth --out results/demo/dataset --images-per-chunk 25 --width 96 --height 72
@@ -21,6 +21,9 @@ demo: build ## 113 synthetic chunks to the tables of 72 runs
 test: lint ## everything the project promises, as far as one machine can show it
 	cargo test --locked --no-default-features --lib
 	cargo test --locked
+
+soak: ## preprocessing killed 200 times at random moments, every time to the same bytes; an hour
+	BIOSCAN_HPC_KILLS=100 cargo test --locked --test preprocess killed -- --nocapture --test-threads 1
 
 bench: ## the image path beside its peers, to results/bench: CPU time, pixels, scaling, HDF5, memory
 	@.ci/setup.sh build bench
