@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
 
 use bioscan_hpc::config::CropTool;
 use bioscan_hpc::image::{BoundingBox, RgbImage, crop, extended_box};
@@ -89,19 +88,10 @@ fn weight(name: &str, shape: &[i64]) -> Tensor {
     Tensor::from_slice(&values).view(shape)
 }
 
-/// A tensor's name, shape and values.
-type Drawn = (String, Vec<i64>, Vec<f32>);
-
-/// Every tensor by the formula; drawn once, as 41 million take a while.
+/// Every tensor by the formula.
 fn state() -> Vec<(String, Tensor)> {
-    static VALUES: LazyLock<Vec<Drawn>> = LazyLock::new(|| {
-        let fill = |(name, shape): (String, Vec<i64>)| {
-            let values = Vec::<f32>::try_from(weight(&name, &shape).flatten(0, -1)).expect("float32");
-            (name, shape, values)
-        };
-        Detr::tensors().expect("its names").into_par_iter().map(fill).collect()
-    });
-    VALUES.iter().map(|(name, shape, values)| (name.clone(), Tensor::from_slice(values).view(shape.as_slice()))).collect()
+    let fill = |(name, shape): (String, Vec<i64>)| (name.clone(), weight(&name, &shape));
+    Detr::tensors().expect("its names").into_par_iter().map(fill).collect()
 }
 
 fn inputs([count, channels, height, width]: [i64; 4]) -> Tensor {
@@ -174,8 +164,9 @@ fn from_a_file_of_weights_and_a_picture_comes_the_originals_crop() {
     let detector = DetrDetector::new(&path, Device::Cpu).expect("with Lightning's prefix");
     for case in fixture().pictures {
         let image = picture(case.size);
-        let found = detector.locate(&[&image]).expect("boxes");
+        let found = detector.locate(&[&image, &picture([30, 90]), &image]).expect("boxes");
         let (tight, score) = found[0];
+        assert!(found.len() == 3 && found[2] == found[0] && found[1] != found[0], "each has its own: {found:?}");
         println!("{:?}: {tight:?} at {score}, theirs {:?} at {}", case.size, case.best.fractions, case.best.score);
         assert_eq!(tight, corners(case.tight));
         assert!((score - case.best.score).abs() <= 1e-5, "{score}, not {}", case.best.score);

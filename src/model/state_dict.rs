@@ -72,7 +72,7 @@ impl Archive {
     fn tensors(&mut self) -> Result<Vec<(String, Tensor)>, String> {
         let mut tensors = Vec::new();
         for (name, described) in state_dict(&self.pickle)? {
-            let tensor = self.tensor(&described?).map_err(|message| format!("`{name}`: {message}"))?;
+            let tensor = self.tensor(&described).map_err(|message| format!("`{name}`: {message}"))?;
             tensors.push((name, tensor));
         }
         Ok(tensors)
@@ -102,10 +102,8 @@ fn entry(zip: &mut ZipArchive<BufReader<File>>, name: &str, most: u64) -> Result
     Ok(bytes)
 }
 
-type DescribedState = Vec<(String, Result<Described, String>)>;
-
 /// Every tensor of the state dict.
-fn state_dict(pickle: &Pickle) -> Result<DescribedState, String> {
+fn state_dict(pickle: &Pickle) -> Result<Vec<(String, Described)>, String> {
     let entries = |id| pickle.dict(id);
     let top = entries(pickle.root()).ok_or("it holds no dictionary of tensors")?;
     let nested = top.iter().find(|(key, _)| pickle.str(*key) == Some("state_dict")).and_then(|(_, value)| entries(*value));
@@ -114,7 +112,7 @@ fn state_dict(pickle: &Pickle) -> Result<DescribedState, String> {
         if let Some(name) = pickle.str(key)
             && let Some(described) = tensor_at(pickle, value)
         {
-            found.push((name.to_owned(), described.map_err(|message| format!("`{name}`: {message}"))));
+            found.push((name.to_owned(), described.map_err(|message| format!("`{name}`: {message}"))?));
         }
     }
     if found.is_empty() { Err("it holds no tensors by name".to_owned()) } else { Ok(found) }

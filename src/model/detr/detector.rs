@@ -54,6 +54,12 @@ impl Detr {
         Ok(variables.iter().map(|variable| (variable.name.clone(), variable.shape())).collect())
     }
 
+    /// Where it runs.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
     /// What does not fit is the inner error.
     fn build(tensors: &[(String, Tensor)], device: Device) -> Result<Result<Self, String>> {
         let prefixed = tensors.iter().any(|(name, _)| name.strip_prefix(LIGHTNING) == Some(CLASSIFIER));
