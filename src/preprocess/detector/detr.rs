@@ -20,10 +20,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Reads the weights, to the GPU where there is one. `batch` pictures go through together, on `threads` threads of a CPU.
+    /// Reads the weights, to the GPU where there is one. There `batch` pictures go through together; a CPU uses `threads`
+    /// threads.
     pub fn load(weights: &Path, batch: usize, threads: usize) -> Result<Self> {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-        let detector = Mutex::new(DetrDetector::new(weights, Device::cuda_if_available())?);
+        let device = Device::cuda_if_available();
+        let detector = Mutex::new(DetrDetector::new(weights, device)?);
+        // A CPU takes pictures one by one, so there is no use in holding several decoded.
+        let batch = if device == Device::Cpu { 1 } else { batch };
         Ok(Self { detector, batch, fingerprint: hash::of_file(weights)? })
     }
 }
