@@ -123,6 +123,29 @@ fn a_name_in_two_chunks_is_told_by_name_where_the_hdf5_cannot_hold_both() {
 }
 
 #[test]
+fn a_rename_that_fails_ends_with_6_and_the_name_and_leaves_what_was_there() {
+    let bench = Bench::with_chunks(2, 3);
+    preprocess(program(), &bench.job_to("good"), 0);
+    for blocked in
+        ["packs/part2.pack", "packs/part1.json", "original_64.zip", "original_64.hdf5", "quarantine.csv", "summary.json"]
+    {
+        let job = bench.job_to("a");
+        let path = package(&bench.output("a")).join(blocked);
+        // A file cannot be renamed over a folder that is not empty.
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("precious"), b"x").unwrap();
+        let said = preprocess(program(), &job, 6);
+        let words = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(words.contains(blocked) && !words.contains("bug"), "{blocked}: {words}");
+        assert_eq!(fs::read(path.join("precious")).unwrap(), b"x");
+        fs::remove_dir_all(&path).unwrap();
+        preprocess(program(), &job, 0);
+        assert_same_tree(&package(&bench.output("good")), &package(&bench.output("a")));
+        fs::remove_dir_all(bench.output("a")).unwrap();
+    }
+}
+
+#[test]
 fn a_folder_another_run_owns_is_left_alone() {
     let bench = Bench::with_chunks(1, 2);
     let job = bench.job_to("a");
