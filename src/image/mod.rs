@@ -3,6 +3,7 @@
 //! What is wrong with an image is a [`Fault`] for the quarantine, never an error that ends the command.
 
 mod bounding_box;
+pub mod contrast;
 mod crop;
 mod decode;
 mod encode;

@@ -1,6 +1,7 @@
 //! a picture → where its specimen is.
 
 mod boxes;
+mod contrast;
 #[cfg(feature = "torch")]
 mod detr;
 
@@ -56,11 +57,11 @@ pub fn from_settings(settings: &Preprocess, threads: usize) -> Result<Option<Box
         |path: &Option<PathBuf>, key| path.clone().ok_or_else(|| Error::usage(format!("`preprocess.crop.{key}` names no file")));
     match settings.detector {
         Kind::None => Ok(None),
+        Kind::Contrast => Ok(Some(Box::new(contrast::Contrast))),
         Kind::Boxes => Ok(Some(Box::new(boxes::BoxFile::read(&given(&crop.boxes, "boxes")?)?))),
         #[cfg(feature = "torch")]
         Kind::Detr => Ok(Some(Box::new(detr::Shared::load(&given(&crop.weights, "weights")?, crop.batch, threads)?))),
         #[cfg(not(feature = "torch"))]
         Kind::Detr => Err(Error::Feature { feature: "torch" }),
-        other => Err(Error::usage(format!("the detector {other:?} is not there yet"))),
     }
 }
