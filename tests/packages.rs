@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use bioscan_hpc::container::{self, Hdf5Writer, ImageKey, TarWriter, Writer};
-use bioscan_hpc::image::decode;
+use bioscan_hpc::image::{RgbImage, Size, decode, encode};
 use prep::{Bench, assert_same_tree, has_mpirun, photograph, preprocess, program, ranks, tree};
 
 const PACKAGES: &str = r#"
@@ -125,4 +125,29 @@ fn crops_without_a_detector_and_boxes_without_a_file_are_refused_before_any_work
     assert!(refused("packages = [\"cropped\"]").contains("preprocess.detector"));
     assert!(refused("detector = \"boxes\"").contains("preprocess.crop.boxes"));
     assert!(refused("detector = \"contrats\"").contains("contrast"), "the nearest name");
+}
+
+/// A light dish of 320×240 with a dark oval of 80×40 in its middle, or without it.
+fn dish(specimen: bool) -> Vec<u8> {
+    let mut image = RgbImage::black(Size { width: 320, height: 240 });
+    for (index, pixel) in image.pixels.chunks_exact_mut(3).enumerate() {
+        let (x, y) = ((index % 320) as f64 - 160.0, (index / 320) as f64 - 120.0);
+        let inside = specimen && (x / 40.0).powi(2) + (y / 20.0).powi(2) < 1.0;
+        pixel.copy_from_slice(if inside { &[70, 50, 40] } else { &[214, 222, 226] });
+    }
+    encode(&image, 90).unwrap()
+}
+
+#[test]
+fn the_detector_without_weights_crops_what_is_there_and_keeps_an_empty_dish_whole() {
+    let bench = Bench::new();
+    bench.write_chunk(1, &[("beetle.jpg".into(), dish(true)), ("empty.jpg".into(), dish(false))]);
+    let out = bench.output("a");
+    let job = bench.write_job("a", &out, "detector = \"contrast\"\npackages = [\"cropped\"]\n");
+    let said = preprocess(program(), &job, 0);
+    assert!(String::from_utf8_lossy(&said.stdout).contains("2 images, the specimen found in 1"));
+    // 80×40 grows by 0.4 · 80 on both axes: 112×72, give or take the detector's pixels.
+    let (width, height) = size(&out.join("images"), "cropped", "beetle.jpg");
+    assert!((100..=130).contains(&width) && (62..=90).contains(&height), "{width}×{height}");
+    assert_eq!(size(&out.join("images"), "cropped", "empty.jpg"), (320, 240));
 }
