@@ -32,7 +32,8 @@ impl Dataset {
         }
         let text = format!(
             "name = \"bench\"\npaths = {{ dataset = {data:?}, output = {output:?} }}\n\
-             [preprocess]\nformats = [\"pack\"]\nthreads = {threads}\n"
+             [preprocess]\nformats = [\"pack\"]\nthreads = {threads}\n\
+             [grid]\nsizes = [\"small\"]\ntasks = [\"insect_order\"]\nbackbones = [\"resnet18\"]\nlosses = [\"CE\"]\nseeds = [1]\n"
         );
         fs::write(&path, text)?;
         Ok(path)
