@@ -9,15 +9,16 @@
 //! | [`accumulator`] | what a rank counts, and how counts are merged |
 //! | [`confusion`] | true class × predicted class |
 //! | [`topk`] | micro and macro top-k |
+//! | [`detection`] | IoU, average precision, empty dishes: of boxes |
 //! | [`f1`] | micro, macro and weighted F1 |
 //! | [`perclass`] | precision, recall, F1 and support of each class; balanced accuracy |
 //! | [`majority`] | what a guess reaches: the majority class, and chance |
 //! | [`report`] | all of the above, as `test.json` holds it |
-//! | [`report`] | all of the above |
 //! | [`record`] | a run's configuration and figures, as `test.json` holds them |
 
 pub mod accumulator;
 pub mod confusion;
+pub mod detection;
 pub mod f1;
 pub mod majority;
 pub mod perclass;

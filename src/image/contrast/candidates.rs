@@ -15,6 +15,9 @@ pub const RADII: [usize; 4] = [0, 1, 2, 3];
 /// Fewer working pixels are dust.
 const SMALLEST: u32 = 12;
 
+/// A component that fills less than one part in so many of its box is a fibre, or hangs on one.
+const SPARSEST: usize = 8;
+
 /// How many components of a layer are looked at, the heaviest first: a specimen is seldom lighter than five other things.
 const MOST: usize = 5;
 
@@ -48,7 +51,9 @@ pub fn candidates(opened: &[Vec<u8>], width: usize, height: usize) -> Candidates
         for threshold in THRESHOLDS {
             within = runs_above(plane, width, threshold, &within);
             let mut found = components(plane, width, &within);
-            found.retain(|component| component.area >= SMALLEST);
+            found.retain(|component| {
+                component.area >= SMALLEST && SPARSEST * component.area as usize >= Rect::of(component).area()
+            });
             found.sort_by_key(|component| std::cmp::Reverse(component.mass));
             found.truncate(MOST);
             layers.push(list.len()..list.len() + found.len());

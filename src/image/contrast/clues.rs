@@ -18,7 +18,8 @@ pub enum Clue {
     Threshold,
     /// Logarithm of the mean contrast in a frame around the box over that within: high where the box cuts something off.
     Halo,
-    /// The greatest part of a side that can be cut from the box at a loss of 6 % of its contrast: high where a fibre sticks out.
+    /// The greatest part of a side that can be cut from the box at a loss of 3 % of what the narrowest opening left of its contrast:
+    /// high where a fibre sticks out.
     Slack,
     /// Logarithm of the mean contrast along the faintest of the four sides.
     Edge,
@@ -36,7 +37,6 @@ pub enum Clue {
     OffCentre,
     /// Distance in colour for each unit of contrast.
     Colour,
-    #[expect(dead_code, reason = "measured, but no term of the fit kept it")]
     /// Half side of the square that opened the layer.
     Radius,
     /// Logarithm of the mean brightness beyond the dish's.
@@ -60,7 +60,7 @@ const THINNEST_FRAME: f32 = 3.0;
 const STRIP: usize = 2;
 
 /// The contrast that [`Clue::Slack`] gives away.
-const GIVEN_AWAY: f32 = 0.06;
+const GIVEN_AWAY: f32 = 0.03;
 
 /// Sums over any rectangle of a working picture.
 pub struct Sums {
@@ -68,6 +68,7 @@ pub struct Sums {
     contrast: Integral,
     glare: Integral,
     colour: Integral,
+    without_fibres: Integral,
     thick: Integral,
     steep: Integral,
     steep_squared: Integral,
@@ -84,6 +85,7 @@ impl Sums {
             contrast: integral(&saliency.contrast),
             glare: integral(&saliency.glare),
             colour: integral(&saliency.colour),
+            without_fibres: integral(&opened[1]),
             thick: integral(&opened[RADII.len() - 1]),
             steep: integral(&steep),
             steep_squared: integral(&squared),
@@ -134,13 +136,13 @@ impl Sums {
     }
 
     fn slack(&self, rect: &Rect) -> f32 {
-        let enough = self.contrast.sum(rect) * GIVEN_AWAY;
+        let enough = self.without_fibres.sum(rect) * GIVEN_AWAY;
         let part = |length: usize, cut: &dyn Fn(usize) -> Rect| {
             // The first length whose strip holds enough; sums only grow with the strip.
             let (mut low, mut high) = (0, length);
             while low < high {
                 let middle = usize::midpoint(low, high);
-                if self.contrast.sum(&cut(middle)) >= enough { high = middle } else { low = middle + 1 }
+                if self.without_fibres.sum(&cut(middle)) >= enough { high = middle } else { low = middle + 1 }
             }
             low as f32 / length as f32
         };
