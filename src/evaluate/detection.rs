@@ -1,134 +1,170 @@
-//! true boxes, found boxes and their scores → how well one specimen a picture is found.
+//! Boxes drawn by people and boxes found → mean IoU, average precision, and how well empty pictures are recognised.
+//!
+//! For pictures with at most one object of one class each, so a found box is right or wrong by itself and matching needs no order.
 
-/// A box: left, upper, right, lower edge, in one unit.
-pub type Edges = [f64; 4];
+use serde::{Deserialize, Serialize};
 
-/// One picture: the box a person drew, and the one that was found with its score; `None` for an empty dish.
+/// Half-open rectangle `[x0, y0, x1, y1]`, in any unit that both boxes of a picture share.
+pub type Corners = [f64; 4];
+
+/// One picture: what is in it and what was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scene {
-    /// Where the specimen is.
-    pub truth: Option<Edges>,
-    /// Where it was found, and how sure.
-    pub found: Option<(Edges, f64)>,
+pub struct Sighting {
+    /// The box a person drew; `None` where the picture is empty.
+    pub truth: Option<Corners>,
+    /// The box found and its score, greater where surer; `None` where the picture was called empty.
+    pub found: Option<(Corners, f64)>,
 }
 
-/// What [`measure`] finds; every figure but the counts is 0..1.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Detection {
-    /// Pictures with a specimen.
-    pub specimens: usize,
-    /// Pictures without.
-    pub empty: usize,
-    /// Mean IoU over the pictures with a specimen; one that was not found counts 0.
+impl Sighting {
+    /// Intersection over union of both boxes; 0 where either is missing.
+    #[must_use]
+    pub fn iou(&self) -> f64 {
+        match (self.truth, self.found) {
+            (Some(truth), Some((found, _))) => iou(&truth, &found),
+            _ => 0.0,
+        }
+    }
+}
+
+/// The figures of a detector on a set of pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DetectionReport {
+    /// Pictures with an object.
+    pub objects: usize,
+    /// Pictures without one.
+    pub empties: usize,
+    /// Mean IoU over the pictures with an object; one that was called empty counts 0.
     pub mean_iou: f64,
-    /// The share of them whose IoU is at least 0.5.
-    pub half: f64,
-    /// Average precision where an IoU of 0.5 counts as found.
+    /// The part of them with an IoU of at least 0.5.
+    pub share_half: f64,
+    /// Average precision where a box counts as right from an IoU of 0.5.
     pub ap50: f64,
-    /// The same at 0.75.
+    /// The same from 0.75.
     pub ap75: f64,
-    /// Of the dishes called empty, the share that is.
+    /// The part of the pictures called empty that are.
     pub empty_precision: f64,
-    /// Of the empty dishes, the share called empty.
+    /// The part of the empty pictures called so.
     pub empty_recall: f64,
-    /// Of the specimens, the share called empty.
+    /// The part of the pictures with an object that were called empty.
     pub lost: f64,
 }
 
-/// Measures what was found in `scenes`.
+impl DetectionReport {
+    /// Reads all figures off `sightings`; a quotient without a denominator is 0.
+    #[must_use]
+    pub fn of(sightings: &[Sighting]) -> Self {
+        let count = |wanted: &dyn Fn(&&Sighting) -> bool| sightings.iter().filter(wanted).count();
+        let part = |some: f64, all: usize| if all == 0 { 0.0 } else { some / all as f64 };
+        let objects = count(&|sighting| sighting.truth.is_some());
+        let called_empty = count(&|sighting| sighting.found.is_none());
+        let rightly_empty = count(&|sighting| sighting.found.is_none() && sighting.truth.is_none());
+        let empties = sightings.len() - objects;
+        Self {
+            objects,
+            empties,
+            mean_iou: part(sightings.iter().map(Sighting::iou).sum(), objects),
+            share_half: part(count(&|sighting| sighting.iou() >= 0.5) as f64, objects),
+            ap50: average_precision(sightings, 0.5),
+            ap75: average_precision(sightings, 0.75),
+            empty_precision: part(rightly_empty as f64, called_empty),
+            empty_recall: part(rightly_empty as f64, empties),
+            lost: part((called_empty - rightly_empty) as f64, objects),
+        }
+    }
+}
+
+/// Average precision over the boxes found, one that overlaps the truth by at least `least_iou` being right.
+///
+/// As COCO computes it (`pycocotools`): boxes by falling score, ties in the order given; precision made non-increasing from the right;
+/// its mean at the recalls 0, 0.01, ..., 1, and 0 at those never reached.
 #[must_use]
-pub fn measure(scenes: &[Scene]) -> Detection {
-    let overlaps: Vec<f64> = scenes.iter().filter_map(|scene| Some(overlap(scene.truth?, scene.found))).collect();
-    let count = |wanted: fn(&Scene) -> bool| scenes.iter().filter(|scene| wanted(scene)).count();
-    let (specimens, empty) = (overlaps.len(), scenes.len() - overlaps.len());
-    let (called, rightly) = (count(|scene| scene.found.is_none()), count(|scene| scene.found.is_none() && scene.truth.is_none()));
-    let share = |part: usize, whole: usize| super::ratio(part as u64, whole as u64);
-    Detection {
-        specimens,
-        empty,
-        mean_iou: overlaps.iter().sum::<f64>() / specimens.max(1) as f64,
-        half: share(overlaps.iter().filter(|overlap| **overlap >= 0.5).count(), specimens),
-        ap50: average_precision(scenes, 0.5),
-        ap75: average_precision(scenes, 0.75),
-        empty_precision: share(rightly, called),
-        empty_recall: share(rightly, empty),
-        lost: share(called - rightly, specimens),
+pub fn average_precision(sightings: &[Sighting], least_iou: f64) -> f64 {
+    let objects = sightings.iter().filter(|sighting| sighting.truth.is_some()).count();
+    if objects == 0 {
+        return 0.0;
     }
-}
-
-/// Intersection over union with the truth; 0 where nothing was found.
-fn overlap(truth: Edges, found: Option<(Edges, f64)>) -> f64 {
-    let Some((found, _)) = found else { return 0.0 };
-    let area = |[x0, y0, x1, y1]: Edges| (x1 - x0).max(0.0) * (y1 - y0).max(0.0);
-    let shared = area([truth[0].max(found[0]), truth[1].max(found[1]), truth[2].min(found[2]), truth[3].min(found[3])]);
-    let union = area(truth) + area(found) - shared;
-    if union > 0.0 { shared / union } else { 0.0 }
-}
-
-/// COCO's average precision for one class and at most one box a picture: the precision at 101 recalls, 0, 0.01, ..., 1, each the best
-/// that any higher recall still has (Lin et al. 2014; the arithmetic of pycocotools).
-fn average_precision(scenes: &[Scene], at_least: f64) -> f64 {
-    let specimens = scenes.iter().filter(|scene| scene.truth.is_some()).count();
-    let mut found: Vec<(f64, bool)> = (scenes.iter())
-        .filter_map(|scene| Some((scene.found?.1, scene.truth.is_some_and(|truth| overlap(truth, scene.found) >= at_least))))
-        .collect();
-    // A stable sort: equal scores keep the order of the pictures, as pycocotools' does.
-    found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (mut right, mut curve) = (0, Vec::with_capacity(found.len()));
-    for (index, (_, is_right)) in found.iter().enumerate() {
-        right += usize::from(*is_right);
-        curve.push((right as f64 / specimens.max(1) as f64, right as f64 / (index + 1) as f64));
+    let mut found: Vec<(f64, bool)> =
+        sightings.iter().filter_map(|sighting| sighting.found.map(|(_, score)| (score, sighting.iou() >= least_iou))).collect();
+    found.sort_by(|one, two| two.0.total_cmp(&one.0));
+    let mut right = 0;
+    let mut curve: Vec<(usize, f64)> = Vec::with_capacity(found.len());
+    for (place, &(_, is_right)) in found.iter().enumerate() {
+        right += usize::from(is_right);
+        curve.push((right, right as f64 / (place + 1) as f64));
     }
-    let mut best = 0f64;
+    let mut best = 0.0;
     for (_, precision) in curve.iter_mut().rev() {
-        best = best.max(*precision);
+        best = f64::max(best, *precision);
         *precision = best;
     }
-    let precision_at =
-        |recall: f64| curve.iter().find(|(reached, _)| *reached >= recall).map_or(0.0, |(_, precision)| *precision);
-    (0..=100).map(|hundredth| precision_at(f64::from(hundredth) / 100.0)).sum::<f64>() / 101.0
+    // Recalls are compared in integers: 0.07 is not 7 / 100 in binary.
+    let at = |hundredths: usize| curve.iter().find(|(right, _)| 100 * right >= hundredths * objects).map_or(0.0, |point| point.1);
+    (0..=100).map(at).sum::<f64>() / 101.0
+}
+
+fn iou(one: &Corners, two: &Corners) -> f64 {
+    let area = |[x0, y0, x1, y1]: &Corners| (x1 - x0).max(0.0) * (y1 - y0).max(0.0);
+    let shared = area(&[one[0].max(two[0]), one[1].max(two[1]), one[2].min(two[2]), one[3].min(two[3])]);
+    let union = area(one) + area(two) - shared;
+    if union > 0.0 { shared / union } else { 0.0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TRUTH: Edges = [0.0, 0.0, 10.0, 10.0];
+    const SQUARE: Corners = [0.0, 0.0, 10.0, 10.0];
 
-    fn scene(truth: bool, width: Option<f64>, score: f64) -> Scene {
-        Scene { truth: truth.then_some(TRUTH), found: width.map(|width| ([0.0, 0.0, width, 10.0], score)) }
+    /// A found box of the same area, moved so far to the right that it overlaps [`SQUARE`] by 10 − `by` of 10 columns.
+    fn moved(by: f64, score: f64) -> Sighting {
+        Sighting { truth: Some(SQUARE), found: Some(([by, 0.0, 10.0 + by, 10.0], score)) }
     }
 
     #[test]
-    fn overlaps_and_empty_dishes_are_counted_each_over_its_own_pictures() {
-        // IoU 1, 0.8, 0.4 and not found; of two empty dishes one is called so.
-        let scenes = [
-            scene(true, Some(10.0), 0.9),
-            scene(true, Some(8.0), 0.8),
-            scene(true, Some(4.0), 0.7),
-            scene(true, None, 0.0),
-            scene(false, None, 0.0),
-            scene(false, Some(5.0), 0.1),
+    fn a_box_moved_by_a_quarter_of_its_side_overlaps_by_three_fifths() {
+        // Shared 75, union 125.
+        assert_eq!(moved(2.5, 1.0).iou(), 0.6);
+        assert_eq!(moved(0.0, 1.0).iou(), 1.0);
+        assert_eq!(moved(10.0, 1.0).iou(), 0.0);
+    }
+
+    #[test]
+    fn average_precision_of_three_boxes_by_hand() {
+        // By score: right, wrong, right, of 2 objects plus one empty picture: precisions 1, 1/2, 2/3 at recalls 1/2, 1/2, 1.
+        let sightings = [moved(0.0, 0.9), Sighting { truth: None, found: Some((SQUARE, 0.8)) }, moved(2.5, 0.7)];
+        // Recalls 0 to 0.50 (51 of them) at 1, 0.51 to 1 (50) at 2/3.
+        let expected = (51.0 + 50.0 * 2.0 / 3.0) / 101.0;
+        assert!((average_precision(&sightings, 0.5) - expected).abs() < 1e-12);
+        // From 0.75 only the first is right: recall 1/2 at most.
+        assert!((average_precision(&sightings, 0.75) - 51.0 / 101.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_report_counts_a_lost_object_everywhere() {
+        let empty = Sighting { truth: None, found: None };
+        let lost = Sighting { truth: Some(SQUARE), found: None };
+        let sightings = [
+            moved(0.0, 0.9),
+            moved(2.5, 0.8),
+            moved(10.0, 0.2),
+            lost,
+            empty,
+            empty,
+            Sighting { found: Some((SQUARE, 0.1)), ..empty },
         ];
-        let measured = measure(&scenes);
-        assert_eq!((measured.specimens, measured.empty), (4, 2));
-        assert!((measured.mean_iou - 2.2 / 4.0).abs() < 1e-12);
-        assert_eq!((measured.half, measured.lost), (0.5, 0.25));
-        assert_eq!((measured.empty_precision, measured.empty_recall), (0.5, 0.5));
-        // At 0.5 two of four specimens are found, before any mistake: precision 1 up to recall 0.5, that is at 51 of 101 recalls.
-        assert!((measured.ap50 - 51.0 / 101.0).abs() < 1e-12);
+        let report = DetectionReport::of(&sightings);
+        assert_eq!((report.objects, report.empties), (4, 3));
+        assert_eq!(report.mean_iou, 0.4, "(1 + 0.6 + 0 + 0) / 4");
+        assert_eq!(report.share_half, 0.5);
+        assert_eq!((report.empty_precision, report.empty_recall, report.lost), (2.0 / 3.0, 2.0 / 3.0, 0.25));
+        assert!((report.ap50 - 51.0 / 101.0).abs() < 1e-12, "two of four right, both first");
+        assert!((report.ap75 - 26.0 / 101.0).abs() < 1e-12, "recalls 0 to 0.25");
     }
 
     #[test]
-    fn a_mistake_with_a_high_score_costs_precision_at_every_recall() {
-        let scenes = [scene(false, Some(5.0), 0.9), scene(true, Some(10.0), 0.5)];
-        assert!((measure(&scenes).ap50 - 0.5).abs() < 1e-12, "1 of 2 right, at all 101 recalls");
-        let last = [scene(false, Some(5.0), 0.1), scene(true, Some(10.0), 0.5)];
-        assert!((measure(&last).ap50 - 1.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn nothing_at_all_is_no_fault() {
-        assert_eq!(measure(&[]), Detection::default());
+    fn nothing_gives_zeros() {
+        let report = DetectionReport::of(&[]);
+        assert_eq!((report.mean_iou, report.ap50, report.empty_precision, report.lost), (0.0, 0.0, 0.0, 0.0));
     }
 }

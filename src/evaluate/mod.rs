@@ -28,6 +28,7 @@ pub mod topk;
 
 pub use accumulator::{Accumulator, DEFAULT_KS};
 pub use confusion::Confusion;
+pub use detection::{DetectionReport, Sighting};
 pub use majority::{Baseline, chance_f1_macro, majority_baseline};
 pub use perclass::ClassScore;
 pub use record::RunRecord;
