@@ -257,7 +257,7 @@ fn names_that_lead_outside_or_repeat_are_refused_among_any_others() {
 fn a_damaged_pack_gives_the_right_bytes_or_an_error_and_a_damaged_tar_never_panics() {
     let folder = tempfile::tempdir().unwrap();
     let images = held();
-    let mut pack = Box::new(PackWriter::create(folder.path(), 1).unwrap());
+    let mut pack = Box::new(PackWriter::create(&folder.path().join("part1.pack"), 1).unwrap());
     let mut tar = Box::new(TarWriter::create(folder.path(), "original_256", 1).unwrap());
     for (file, bytes) in &images {
         pack.add(&ImageKey::new(1, file), bytes).unwrap();
