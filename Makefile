@@ -22,7 +22,7 @@ test: lint ## everything the project promises, as far as one machine can show it
 	cargo test --locked --no-default-features --lib
 	cargo test --locked
 
-soak: ## preprocessing killed 200 times at random moments, every time to the same bytes; an hour
+soak: ## preprocessing killed 200 times at random moments, every time to the same bytes
 	BIOSCAN_HPC_KILLS=100 cargo test --locked --test preprocess killed -- --nocapture --test-threads 1
 
 bench: ## the image path beside its peers, to results/bench: CPU time, pixels, scaling, HDF5, memory
