@@ -73,7 +73,7 @@ install_libtorch() {
 install_peers() {
   local wanted=tests/bench/requirements.txt
   if cmp -s "$wanted" .bench/requirements.txt; then return; fi
-  say "installing the benchmark's peers into .bench: $(paste -sd ' ' "$wanted") (200 MB)"
+  say "installing the benchmark's peers into .bench: $(paste -sd ' ' "$wanted") (3 GB, most of it PyTorch)"
   rm -rf .bench
   python3 -m venv .bench
   .bench/bin/pip install --quiet --disable-pip-version-check --requirement "$wanted"

@@ -2,6 +2,9 @@
 //!
 //! Weights and pictures are filled by the formula that stands there too, so no weight is stored.
 
+#[path = "support/noise.rs"]
+mod noise;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,6 +12,7 @@ use bioscan_hpc::config::CropTool;
 use bioscan_hpc::image::{BoundingBox, RgbImage, crop, extended_box};
 use bioscan_hpc::model::Detr;
 use bioscan_hpc::preprocess::DetrDetector;
+use noise::noise;
 use rayon::prelude::*;
 use serde::Deserialize;
 use tch::{Device, Tensor};
@@ -46,17 +50,6 @@ struct PictureCase {
 
 fn fixture() -> Fixture {
     serde_json::from_str(include_str!("fixtures/detr.json")).expect("the fixture is JSON")
-}
-
-/// `count` values in -1..1, multiples of 2⁻²³: the 24 highest bits of splitmix64(fnv1a64(name) + i).
-fn noise(name: &str, count: usize) -> impl Iterator<Item = f64> {
-    let base = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    (0..count as u64).map(move |i| {
-        let z = base.wrapping_add(i).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f64 / f64::from(1 << 23) - 1.0
-    })
 }
 
 fn centre_and_spread(name: &str, shape: &[i64]) -> (f64, f64) {

@@ -1,4 +1,4 @@
-//! where the specimens are → the box table of a pack, as BIOSCAN-5M publishes it. An image without a specimen has no row.
+//! where the specimens are → the box table of a pack, as BIOSCAN-5M publishes it, with the score behind. An image without a specimen has no row.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::container::pack::Sealed;
 use crate::dataset::boxes::{self, BoxRecord, Original};
 use crate::error::{IoContext, Result};
-use crate::image::{BoundingBox, Size};
+use crate::image::Size;
+use crate::preprocess::detector::Sighting;
 use crate::store::{atomic, hash};
 
 /// The boxes of one pack, in the order of its images.
@@ -15,10 +16,10 @@ pub struct BoxTable(Vec<BoxRecord>);
 
 impl BoxTable {
     /// Adds the box found in an image of `size` pixels.
-    pub fn add(&mut self, file: &str, size: Size, found: BoundingBox) {
+    pub fn add(&mut self, file: &str, size: Size, Sighting { bounding_box: found, score }: Sighting) {
         let [x0, y0, x1, y1] = [found.x0, found.y0, found.x1, found.y1].map(i64::from);
         let original = Some(Original { width: size.width, height: size.height });
-        self.0.push(BoxRecord { file: file.to_owned(), original, x0, y0, x1, y1 });
+        self.0.push(BoxRecord { file: file.to_owned(), original, x0, y0, x1, y1, score });
     }
 
     /// How many rows.

@@ -10,8 +10,8 @@ use crate::preprocess::Unit;
 use crate::preprocess::detector::{self, Detector};
 use crate::store::hash;
 
-/// Raised when the same settings would give other pixels than before, so that packs of two makes are never mixed.
-const RECIPE: u32 = 2;
+/// Raised when the same settings would give other pixels or boxes than before, so that packs of two makes are never mixed.
+const RECIPE: u32 = 3;
 
 /// Everything a rank must know to prepare any image.
 pub struct Pass {

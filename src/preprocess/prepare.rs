@@ -7,7 +7,7 @@ use crate::image::{
     orientation_of, resize, upright,
 };
 use crate::preprocess::Quarantined;
-use crate::preprocess::detector::{Detector, Scene};
+use crate::preprocess::detector::{Detector, Scene, Sighting};
 use crate::telemetry::doing;
 
 /// An image as it came from its container.
@@ -33,8 +33,8 @@ pub struct Prepared {
 pub struct Made {
     /// JPEG bytes, one for each package asked for, in their order.
     pub jpegs: Vec<Vec<u8>>,
-    /// Where the specimen is, in pixels of the original, which has this size; `None` where nobody looked for it.
-    pub seen: Option<(Size, Option<BoundingBox>)>,
+    /// The specimen, in pixels of the original, which has this size; `None` where nobody looked for it.
+    pub seen: Option<(Size, Option<Sighting>)>,
 }
 
 /// Prepares `originals` of `chunk` together: `packages` of each, by `settings`.
@@ -74,9 +74,8 @@ pub fn prepare(
         };
         let sighting =
             sightings.next().ok_or_else(|| Error::library("the detector", "it answered for fewer pictures than it saw"))?;
-        let bounding_box = sighting.map(|sighting| sighting.bounding_box);
-        let outcome = match make(&picture, bounding_box, packages, settings)? {
-            Ok(jpegs) => Ok(Made { jpegs, seen: detector.map(|_| (picture.picture.size(), bounding_box)) }),
+        let outcome = match make(&picture, sighting.map(|sighting| sighting.bounding_box), packages, settings)? {
+            Ok(jpegs) => Ok(Made { jpegs, seen: detector.map(|_| (picture.picture.size(), sighting)) }),
             Err(fault) => Err(Quarantined::image(chunk, &file, fault)),
         };
         Ok(Prepared { file, outcome })
@@ -139,16 +138,18 @@ fn make(
 mod tests {
     use super::*;
     use crate::config::{CropTool, Detector as Kind};
-    use crate::preprocess::detector::Sighting;
 
     /// Finds the same box in every picture whose name does not begin with "empty".
     struct Everywhere(BoundingBox);
 
     impl Detector for Everywhere {
         fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
-            let seen = Sighting { bounding_box: self.0, score: 1.0 };
-            Ok(scenes.iter().map(|scene| (!scene.file.starts_with("empty")).then_some(seen)).collect())
+            Ok(scenes.iter().map(|scene| (!scene.file.starts_with("empty")).then_some(seen(self.0))).collect())
         }
+    }
+
+    fn seen(bounding_box: BoundingBox) -> Sighting {
+        Sighting { bounding_box, score: Some(0.5) }
     }
 
     const SEEN: BoundingBox = BoundingBox { x0: 40, y0: 30, x1: 80, y1: 50 };
@@ -177,7 +178,7 @@ mod tests {
         let made = prepared[0].outcome.as_ref().unwrap();
         // 40×20 grows by 0.5 · 40 on both axes to 60×40, of which 40 becomes 32; 90 of the whole picture becomes 32.
         assert_eq!(sizes(made), [(60, 40), (48, 32), (43, 32)]);
-        assert_eq!(made.seen, Some((Size { width: 120, height: 90 }, Some(SEEN))));
+        assert_eq!(made.seen, Some((Size { width: 120, height: 90 }, Some(seen(SEEN)))));
     }
 
     #[test]
@@ -186,7 +187,7 @@ mod tests {
         let made = prepared[0].outcome.as_ref().unwrap();
         assert_eq!(sizes(made), [(120, 90), (43, 32), (43, 32)]);
         assert_eq!(made.seen.unwrap().1, None);
-        assert_eq!(prepared[1].outcome.as_ref().unwrap().seen.unwrap().1, Some(SEEN), "each picture has its own answer");
+        assert_eq!(prepared[1].outcome.as_ref().unwrap().seen.unwrap().1, Some(seen(SEEN)), "each picture has its own answer");
     }
 
     #[test]

@@ -3,11 +3,12 @@
 //! ```text
 //! contest.rs      contenders work in turns, in rounds; a ratio is taken within a round, so that a busy machine disturbs both alike
 //! peers.rs .py    the peers: long-lived Python processes that answer with their CPU time
-//! resize.rs scaling.rs hdf5.rs memory.rs      one group of figures each, with its targets; the crop's will be crop.rs
+//! resize.rs crop.rs scaling.rs hdf5.rs memory.rs      one group of figures each, with its targets
 //! statistics.rs table.rs                      pure: medians, ratios, met or missed
 //! ```
 
 mod contest;
+mod crop;
 mod hdf5;
 mod machine;
 mod memory;
@@ -37,6 +38,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 enum Figures {
     /// CPU time and pixels of a resize
     Resize,
+    /// CPU time of a crop
+    Crop,
     /// Wall time on two ranks and two threads
     Scaling,
     /// CPU time of writing HDF5
@@ -87,11 +90,14 @@ fn main() -> Result<()> {
     if wanted(Figures::Resize) {
         groups.extend(resize::measure(rounds, at, &mut versions)?);
     }
+    if wanted(Figures::Crop) {
+        groups.push(crop::measure(rounds, at, &mut versions)?);
+    }
     if wanted(Figures::Hdf5) {
         groups.push(hdf5::measure(rounds, at, &mut versions)?);
     }
     if wanted(Figures::Scaling) {
-        groups.push(scaling::measure(rounds.min(5), at)?);
+        groups.push(scaling::measure(rounds.min(3), at)?);
     }
     if wanted(Figures::Memory) {
         groups.push(memory::measure(args.chunk, at)?);

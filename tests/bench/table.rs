@@ -30,6 +30,8 @@ pub enum Unit {
     Decibels,
     /// MiB.
     Mebibytes,
+    /// ms.
+    Milliseconds,
 }
 
 /// Whether a figure reached its target.
@@ -144,5 +146,6 @@ fn number(value: f64, unit: Unit) -> String {
         Unit::Share => format!("{:.0} %", 100.0 * value),
         Unit::Decibels => format!("{value:.2} dB"),
         Unit::Mebibytes => format!("{value:.0} MiB"),
+        Unit::Milliseconds => format!("{value:.1} ms"),
     }
 }

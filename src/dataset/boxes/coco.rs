@@ -38,7 +38,7 @@ struct Annotation {
 }
 
 /// See [`super::for_each`]. Images may follow annotations, so both are held; what else the file has is skipped as it is read.
-pub(super) fn for_each(path: &Path, mut visit: impl FnMut(BoxRecord, Option<f64>) -> Result<()>) -> Result<()> {
+pub(super) fn for_each(path: &Path, mut visit: impl FnMut(BoxRecord) -> Result<()>) -> Result<()> {
     let file = File::open(path).at("open", path)?;
     let coco: Coco =
         serde_json::from_reader(BufReader::with_capacity(1 << 20, file)).map_err(|error| match error.io_error_kind() {
@@ -53,13 +53,14 @@ pub(super) fn for_each(path: &Path, mut visit: impl FnMut(BoxRecord, Option<f64>
         let image = images
             .get(&annotation.image_id)
             .ok_or_else(|| wrong(format!("`image_id` is {}, and no image has that id", annotation.image_id)))?;
-        visit(record_of(image, annotation.bbox).map_err(wrong)?, annotation.score)?;
+        visit(record_of(image, annotation).map_err(wrong)?)?;
     }
     Ok(())
 }
 
 /// Edges are rounded to whole pixels, a half to the even one, as the crop tool does it.
-fn record_of(image: &Image, [x, y, width, height]: [f64; 4]) -> Result<BoxRecord, String> {
+fn record_of(image: &Image, annotation: &Annotation) -> Result<BoxRecord, String> {
+    let [x, y, width, height] = annotation.bbox;
     let edge = |name, value: f64| {
         let possible = value.abs() <= FARTHEST_EDGE as f64;
         if possible {
@@ -80,6 +81,7 @@ fn record_of(image: &Image, [x, y, width, height]: [f64; 4]) -> Result<BoxRecord
         y0: edge("upper edge", y)?,
         x1: edge("right edge", x + width)?,
         y1: edge("lower edge", y + height)?,
+        score: annotation.score,
     };
     record.fault().map_or(Ok(record), |fault| Err(format!("`bbox` as x0, y0, x1, y1: {fault}")))
 }
@@ -112,8 +114,8 @@ mod tests {
         .unwrap();
         // 10.5 and 20.5 go to the even neighbour; 41.5 to 42, 60.5 to 60.
         let original = Some(Original { width: 1024, height: 768 });
-        assert_eq!(found[0], BoxRecord { file: "a.jpg".into(), original, x0: 10, y0: 20, x1: 42, y1: 60 });
-        assert_eq!(found[1], BoxRecord { file: "b.jpg".into(), original: None, x0: 1, y0: 2, x1: 4, y1: 6 });
+        assert_eq!(found[0], BoxRecord { file: "a.jpg".into(), original, x0: 10, y0: 20, x1: 42, y1: 60, score: None });
+        assert_eq!(found[1], BoxRecord { file: "b.jpg".into(), original: None, x0: 1, y0: 2, x1: 4, y1: 6, score: Some(0.9) });
     }
 
     #[test]

@@ -24,19 +24,18 @@ use crate::error::{Error, Result};
 /// # Errors
 /// A file of another kind, and a row that is wrong, by its line and column: boxes are not guessed.
 pub fn read(path: &Path) -> Result<BTreeMap<String, BoxRecord>> {
-    let mut best: BTreeMap<String, (BoxRecord, Option<f64>)> = BTreeMap::new();
-    for_each(path, |record, score| {
-        let better = best.get(&record.file).is_none_or(|(other, known)| outranks((&record, score), (other, *known)));
-        if better {
-            best.insert(record.file.clone(), (record, score));
+    let mut best: BTreeMap<String, BoxRecord> = BTreeMap::new();
+    for_each(path, |record| {
+        if best.get(&record.file).is_none_or(|other| outranks(&record, other)) {
+            best.insert(record.file.clone(), record);
         }
         Ok(())
     })?;
-    Ok(best.into_iter().map(|(file, (record, _))| (file, record)).collect())
+    Ok(best)
 }
 
-/// Hands every box in the file to `visit` with its score, where it has one. A table is read row by row, so its length costs no memory.
-pub fn for_each(path: &Path, visit: impl FnMut(BoxRecord, Option<f64>) -> Result<()>) -> Result<()> {
+/// Hands every box in the file to `visit`. A table is read row by row, so its length costs no memory.
+pub fn for_each(path: &Path, visit: impl FnMut(BoxRecord) -> Result<()>) -> Result<()> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("json") => coco::for_each(path, visit),
         Some("tsv" | "csv") => tsv::for_each(path, visit),
@@ -45,8 +44,8 @@ pub fn for_each(path: &Path, visit: impl FnMut(BoxRecord, Option<f64>) -> Result
 }
 
 /// Whether box `a` counts rather than `b`, which came first.
-fn outranks((a, a_score): (&BoxRecord, Option<f64>), (b, b_score): (&BoxRecord, Option<f64>)) -> bool {
-    match (a_score, b_score) {
+fn outranks(a: &BoxRecord, b: &BoxRecord) -> bool {
+    match (a.score, b.score) {
         (Some(a_score), Some(b_score)) if a_score != b_score => a_score > b_score,
         (Some(_), None) => true,
         (None, Some(_)) => false,
@@ -58,17 +57,17 @@ fn outranks((a, a_score): (&BoxRecord, Option<f64>), (b, b_score): (&BoxRecord, 
 mod tests {
     use super::*;
 
-    fn record(side: i64) -> BoxRecord {
-        BoxRecord { file: "a.jpg".into(), original: None, x0: 0, y0: 0, x1: side, y1: side }
+    fn record(side: i64, score: Option<f64>) -> BoxRecord {
+        BoxRecord { file: "a.jpg".into(), original: None, x0: 0, y0: 0, x1: side, y1: side, score }
     }
 
     #[test]
     fn the_highest_score_counts_then_the_largest_area_then_the_first() {
-        assert!(outranks((&record(1), Some(0.9)), (&record(5), Some(0.8))));
-        assert!(outranks((&record(1), Some(0.1)), (&record(5), None)));
-        assert!(outranks((&record(6), Some(0.8)), (&record(5), Some(0.8))));
-        assert!(outranks((&record(6), None), (&record(5), None)));
-        assert!(!outranks((&record(5), None), (&record(5), None)));
+        assert!(outranks(&record(1, Some(0.9)), &record(5, Some(0.8))));
+        assert!(outranks(&record(1, Some(0.1)), &record(5, None)));
+        assert!(outranks(&record(6, Some(0.8)), &record(5, Some(0.8))));
+        assert!(outranks(&record(6, None), &record(5, None)));
+        assert!(!outranks(&record(5, None), &record(5, None)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One specimen's box, and the two published numbers that follow from it.
 
 /// Where the specimen lies in the picture `file`, in pixels of the original: columns `x0..x1`, rows `y0..y1`, the ends excluded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BoxRecord {
     /// File name with its ending, without a folder.
     pub file: String,
@@ -15,6 +15,8 @@ pub struct BoxRecord {
     pub x1: i64,
     /// Lower edge, more than `y0`.
     pub y1: i64,
+    /// How sure its detector was, the higher the surer; `None` for a box that a person drew.
+    pub score: Option<f64>,
 }
 
 /// Width and height of an original in pixels.
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     fn square(side: i64) -> BoxRecord {
-        BoxRecord { file: "a.jpg".into(), original: None, x0: 10, y0: 20, x1: 10 + side, y1: 20 + side }
+        BoxRecord { file: "a.jpg".into(), original: None, x0: 10, y0: 20, x1: 10 + side, y1: 20 + side, score: None }
     }
 
     #[test]

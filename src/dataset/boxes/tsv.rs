@@ -1,4 +1,4 @@
-//! a TSV or CSV of boxes, its columns found by name ↔ boxes; and the columns as BIOSCAN-5M publishes them.
+//! a TSV or CSV of boxes, its columns found by name ↔ boxes; and the columns as BIOSCAN-5M publishes them, with the score behind them.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use crate::dataset::record::{Column, Columns, StringRecord};
 use crate::dataset::table;
 use crate::error::{Error, Result};
 
-/// The published columns, in their order.
-const PUBLISHED: [&str; 9] =
-    ["processid", "width_original", "height_original", "x0", "y0", "x1", "y1", "scale_factor", "area_fraction"];
+/// The published columns, in their order, and our own behind them.
+const COLUMNS: [&str; 10] =
+    ["processid", "width_original", "height_original", "x0", "y0", "x1", "y1", "scale_factor", "area_fraction", "score"];
 
 /// The column that names the picture.
 enum Name {
@@ -34,7 +34,7 @@ impl Name {
 }
 
 /// See [`super::for_each`].
-pub(super) fn for_each(path: &Path, mut visit: impl FnMut(BoxRecord, Option<f64>) -> Result<()>) -> Result<()> {
+pub(super) fn for_each(path: &Path, mut visit: impl FnMut(BoxRecord) -> Result<()>) -> Result<()> {
     let mut rows = table::open(path)?;
     let columns = rows.columns();
     let name = Name::find(columns)?;
@@ -43,13 +43,9 @@ pub(super) fn for_each(path: &Path, mut visit: impl FnMut(BoxRecord, Option<f64>
     let score = columns.find("score");
     table::for_each(rows.as_mut(), |_, row, place| {
         let wrong = |what: String| Error::input(path, format!("{}: {what}", place()));
-        let record = record_of(row, &name, edges, size).map_err(wrong)?;
-        let score = score
-            .filter(|column| !column.of(row).is_empty())
-            .map(|column| score_of(column.of(row)))
-            .transpose()
-            .map_err(wrong)?;
-        visit(record, score)
+        let score = score.map(|column| column.of(row)).filter(|cell| !cell.is_empty());
+        let score = score.map(score_of).transpose().map_err(wrong)?;
+        visit(BoxRecord { score, ..record_of(row, &name, edges, size).map_err(wrong)? })
     })
 }
 
@@ -68,7 +64,7 @@ fn record_of(
     };
     let (x0, y0) = (whole("x0", x0.of(row))?, whole("y0", y0.of(row))?);
     let (x1, y1) = (whole("x1", x1.of(row))?, whole("y1", y1.of(row))?);
-    let record = BoxRecord { file, original, x0, y0, x1, y1 };
+    let record = BoxRecord { file, original, x0, y0, x1, y1, score: None };
     record.fault().map_or(Ok(record), Err)
 }
 
@@ -88,9 +84,9 @@ fn score_of(cell: &str) -> Result<f64, String> {
     cell.parse().ok().filter(|score: &f64| score.is_finite()).ok_or_else(|| format!("`score` is `{cell}`, not a number"))
 }
 
-/// Writes the published table to `path`, a `.tsv` or `.csv`, atomically; cells that need the original's size are empty without it.
+/// Writes the published table and the scores to `path`, a `.tsv` or `.csv`, atomically; cells that are not known are empty.
 pub fn write<'a>(path: &Path, records: impl IntoIterator<Item = &'a BoxRecord>) -> Result<()> {
-    let columns = PUBLISHED.map(str::to_owned);
+    let columns = COLUMNS.map(str::to_owned);
     table::write(path, &columns, |out| records.into_iter().try_for_each(|record| out.write(&row_of(record))))
 }
 
@@ -100,8 +96,9 @@ fn row_of(record: &BoxRecord) -> StringRecord {
     // `{:?}` writes floats as Python does: 1.0 keeps its dot.
     let fraction = record.area_fraction().map(|fraction| format!("{fraction:?}")).unwrap_or_default();
     let edges = [record.x0, record.y0, record.x1, record.y1].map(|edge| edge.to_string());
+    let score = record.score.map(|score| format!("{score:.4}")).unwrap_or_default();
     let before = [stem, size(|original| original.width), size(|original| original.height)];
-    before.into_iter().chain(edges).chain([format!("{:?}", record.scale_factor()), fraction]).collect()
+    before.into_iter().chain(edges).chain([format!("{:?}", record.scale_factor()), fraction, score]).collect()
 }
 
 #[cfg(test)]
@@ -127,16 +124,17 @@ mod tests {
             y0: 208,
             x1: 533,
             y1: 493,
+            score: Some(0.875),
         };
-        let unsized_one = BoxRecord { file: "b.png".into(), original: None, x0: -3, y0: 0, x1: 253, y1: 300 };
+        let unsized_one = BoxRecord { file: "b.png".into(), original: None, x0: -3, y0: 0, x1: 253, y1: 300, score: None };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("boxes.tsv");
         write(&path, [&record, &unsized_one]).unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
-            "processid\twidth_original\theight_original\tx0\ty0\tx1\ty1\tscale_factor\tarea_fraction\n\
-             CRCBB46471-23\t1024\t768\t339\t208\t533\t493\t0.7578\t0.0703\n\
-             b.png\t\t\t-3\t0\t253\t300\t1.0\t\n"
+            "processid\twidth_original\theight_original\tx0\ty0\tx1\ty1\tscale_factor\tarea_fraction\tscore\n\
+             CRCBB46471-23\t1024\t768\t339\t208\t533\t493\t0.7578\t0.0703\t0.8750\n\
+             b.png\t\t\t-3\t0\t253\t300\t1.0\t\t\n"
         );
         assert_eq!(read(&path).unwrap()["CRCBB46471-23.jpg"], record);
     }
@@ -144,7 +142,7 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_and_a_row_is_named_by_line_and_column() {
         let found = read_text("b.csv", "y1,x1,y0,x0,image_file,score\n4,3,2.0,1,a.jpg,0.5\n9,9,1,1,a.jpg,0.4\n").unwrap();
-        assert_eq!(found, [BoxRecord { file: "a.jpg".into(), original: None, x0: 1, y0: 2, x1: 3, y1: 4 }]);
+        assert_eq!(found, [BoxRecord { file: "a.jpg".into(), original: None, x0: 1, y0: 2, x1: 3, y1: 4, score: Some(0.5) }]);
         let refused = |row: &str| {
             read_text("b.csv", &format!("file,x0,y0,x1,y1,width_original,height_original,score\n{row}\n"))
                 .unwrap_err()

@@ -27,7 +27,8 @@ impl Detector for BoxFile {
     fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
         let sighting = |scene: &Scene<'_>| {
             let record = self.boxes.get(scene.file)?;
-            Some(Sighting { bounding_box: in_pixels(record, scene.picture.width, scene.picture.height), score: 1.0 })
+            let bounding_box = in_pixels(record, scene.picture.width, scene.picture.height);
+            Some(Sighting { bounding_box, score: record.score })
         };
         Ok(scenes.iter().map(sighting).collect())
     }

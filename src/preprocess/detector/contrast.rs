@@ -9,7 +9,7 @@ pub struct Contrast;
 
 impl Detector for Contrast {
     fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
-        let sighting = |found: contrast::Found| Sighting { bounding_box: found.bounding_box, score: found.score };
+        let sighting = |found: contrast::Found| Sighting { bounding_box: found.bounding_box, score: Some(found.score.into()) };
         Ok(scenes.iter().map(|scene| contrast::locate(scene.picture).map(sighting)).collect())
     }
 }

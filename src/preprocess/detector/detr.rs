@@ -36,7 +36,7 @@ impl Detector for Shared {
     fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
         let pictures: Vec<&RgbImage> = scenes.iter().map(|scene| scene.picture).collect();
         let found = self.detector.lock().unwrap_or_else(PoisonError::into_inner).locate(&pictures)?;
-        Ok(found.into_iter().map(|(bounding_box, score)| Some(Sighting { bounding_box, score })).collect())
+        Ok(found.into_iter().map(|(bounding_box, score)| Some(Sighting { bounding_box, score: Some(score.into()) })).collect())
     }
 
     fn batch(&self) -> usize {

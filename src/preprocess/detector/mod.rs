@@ -28,8 +28,8 @@ pub struct Scene<'a> {
 pub struct Sighting {
     /// Where, in pixels of the picture.
     pub bounding_box: BoundingBox,
-    /// How sure the detector is, 0..1.
-    pub score: f32,
+    /// How sure the detector is, 0..1; `None` where a person drew the box.
+    pub score: Option<f64>,
 }
 
 /// Finds specimens. One file a detector; threads share it.
