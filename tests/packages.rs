@@ -58,7 +58,10 @@ fn one_pass_makes_the_crop_the_small_crop_and_the_small_original_on_any_number_o
 
     let table = fs::read_to_string(images.join("cropped/boxes.tsv")).unwrap();
     let mut lines = table.lines();
-    assert_eq!(lines.next(), Some("processid\twidth_original\theight_original\tx0\ty0\tx1\ty1\tscale_factor\tarea_fraction\tscore"));
+    assert_eq!(
+        lines.next(),
+        Some("processid\twidth_original\theight_original\tx0\ty0\tx1\ty1\tscale_factor\tarea_fraction\tscore")
+    );
     // 60 / 256 = 0.234375; 6000 / 76800 = 0.078125.
     assert_eq!(lines.next(), Some("c1-000\t320\t240\t20\t10\t120\t70\t0.2344\t0.0781\t"));
     assert_eq!(lines.count(), 10);
