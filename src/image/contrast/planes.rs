@@ -34,21 +34,21 @@ impl Planes {
             red: Vec::with_capacity(width * height),
         };
         let stride = 3 * image.width as usize;
-        let mut sums = vec![0u32; 3 * width];
+        // Down first, every byte for itself, as the processor adds sixteen at a time; then across, a `factor`-th of the work. No side of a
+        // JPEG is so long that `factor` bytes overflow 16 bits.
+        let mut columns = vec![0u16; 3 * factor * width];
         let share = 1.0 / (factor * factor) as f32;
         for y in 0..height {
-            sums.fill(0);
+            columns.fill(0);
             for row in image.pixels[y * factor * stride..].chunks_exact(stride).take(factor) {
-                for (sum, square) in sums.chunks_exact_mut(3).zip(row.chunks_exact(3 * factor)) {
-                    for pixel in square.chunks_exact(3) {
-                        sum[0] += u32::from(pixel[0]);
-                        sum[1] += u32::from(pixel[1]);
-                        sum[2] += u32::from(pixel[2]);
-                    }
-                }
+                columns.iter_mut().zip(row).for_each(|(sum, value)| *sum += u16::from(*value));
             }
-            for sum in sums.chunks_exact(3) {
-                let [r, g, b] = [sum[0] as f32 * share, sum[1] as f32 * share, sum[2] as f32 * share];
+            for square in columns.chunks_exact(3 * factor) {
+                let mut sums = [0u32; 3];
+                for column in square.chunks_exact(3) {
+                    sums.iter_mut().zip(column).for_each(|(sum, value)| *sum += u32::from(*value));
+                }
+                let [r, g, b] = sums.map(|sum| sum as f32 * share);
                 let luma = 0.299 * r + 0.587 * g + 0.114 * b;
                 planes.luma.push((luma + 0.5) as u8);
                 planes.blue.push((0.564 * (b - luma) + 128.5) as u8);
