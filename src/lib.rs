@@ -10,7 +10,7 @@
 //!
 //! 1. [`error`], [`random`], [`config`], [`telemetry`], [`store`], [`comm`]: the ground every room stands on.
 //! 2. [`dataset`], `image`, [`container`], `model`, [`evaluate`]: the nouns.
-//! 3. `preprocess`, `train`, [`sweep`], [`report`]: the stages.
+//! 3. `preprocess`, `train`, [`sweep`], [`report`]: the stages; [`doctor`].
 //! 4. [`cli`]: one file a subcommand.
 //!
 //! `image` and `preprocess` need the feature `image`, `model` and `train` the feature `torch`.
@@ -20,6 +20,7 @@ pub mod comm;
 pub mod config;
 pub mod container;
 pub mod dataset;
+pub mod doctor;
 pub mod error;
 pub mod evaluate;
 #[cfg(feature = "image")]

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod completions;
+mod doctor;
 mod import;
 mod metadata;
 #[cfg(feature = "image")]
@@ -70,6 +71,8 @@ enum Command {
     /// Hash everything a job wrote again and list what is not what was written
     #[cfg(feature = "image")]
     Verify(verify::Args),
+    /// What is wrong here, and which setting mends it
+    Doctor(doctor::Args),
     /// Write shell completions or the man pages
     Completions(completions::Args),
 }
@@ -108,6 +111,7 @@ impl Cli {
             Command::Aggregate(args) => aggregate::run(&args, context),
             #[cfg(feature = "image")]
             Command::Verify(args) => verify::run(&args, context),
+            Command::Doctor(args) => doctor::run(&args, context),
             Command::Completions(args) => completions::run(&args, context),
         }
     }

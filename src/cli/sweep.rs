@@ -186,7 +186,7 @@ fn plan_json(job: &Job, planned: Option<&Plan>) -> serde_json::Value {
                 "array": (job.stage == Stage::Train).then(|| job.array()),
                 "tasks": job.tasks.len().max(1),
                 "runs": job.tasks.iter().map(|task| task.experiments.len()).sum::<usize>(),
-                "assumed_hours": job.assumed_hours,
+                "assumed_hours": job.estimate.hours,
                 "minutes": resources.minutes,
                 "nodes": resources.nodes,
                 "tasks_per_node": resources.tasks_per_node,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::nearest;
+use crate::config::{Exclusion, nearest};
 use crate::error::{Error, Result};
 
 /// The loss a run is trained with.
@@ -17,9 +17,20 @@ pub enum Loss {
     Focal,
 }
 
+impl Loss {
+    /// As ids and job files write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CE => "CE",
+            Self::Focal => "Focal",
+        }
+    }
+}
+
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }
 
@@ -46,6 +57,15 @@ pub struct ExperimentId {
     pub loss: Loss,
     /// The seed of everything random in the run.
     pub seed: u64,
+}
+
+impl ExperimentId {
+    /// The values that a table of changes may be named after, from the widest to the narrowest: size, task, loss, backbone, partition.
+    #[must_use]
+    pub fn axis_values(&self) -> [&str; 5] {
+        let (size, task) = self.partition.split_once('_').unwrap_or((&self.partition, ""));
+        [size, task, self.loss.name(), &self.backbone, &self.partition]
+    }
 }
 
 impl fmt::Display for ExperimentId {
@@ -122,6 +142,9 @@ pub struct Grid {
     pub losses: Vec<Loss>,
     /// Seeds.
     pub seeds: Vec<u64>,
+    /// Cells that are left out. The others keep their order; their indices close up, so that none is missing from 0 to the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<Exclusion>,
 }
 
 impl Grid {
@@ -139,9 +162,25 @@ impl Grid {
         of_the_paper.chain(self.partitions.iter().cloned()).collect()
     }
 
-    /// Every experiment in the documented order: size, task, backbone, loss, seed; the seed runs fastest.
+    /// Every experiment in the documented order: size, task, backbone, loss, seed; the seed runs fastest. Excluded cells have no index.
     #[must_use]
     pub fn experiments(&self) -> Vec<Experiment> {
+        let mut experiments = self.cells();
+        experiments.retain(|cell| !self.exclude.iter().any(|exclusion| exclusion.covers(&cell.id)));
+        for (index, experiment) in experiments.iter_mut().enumerate() {
+            experiment.index = index;
+        }
+        experiments
+    }
+
+    /// An exclusion that leaves nothing out: a misspelled value, most likely.
+    #[must_use]
+    pub fn idle_exclusion(&self) -> Option<&Exclusion> {
+        let cells = self.cells();
+        self.exclude.iter().find(|exclusion| !cells.iter().any(|cell| exclusion.covers(&cell.id)))
+    }
+
+    fn cells(&self) -> Vec<Experiment> {
         let mut experiments = Vec::new();
         for partition in self.all_partitions() {
             for backbone in &self.backbones {
@@ -183,7 +222,23 @@ mod tests {
             backbones: words("resnet50 vit_base_patch16_224"),
             losses: vec![Loss::CE, Loss::Focal],
             seeds: vec![1, 2, 3],
+            exclude: vec![],
         }
+    }
+
+    #[test]
+    fn excluded_cells_close_up_and_the_ids_of_the_others_stay() {
+        let mut grid = paper();
+        grid.exclude = vec![Exclusion { size: Some("small".into()), backbone: Some("resnet50".into()), ..Exclusion::default() }];
+        let experiments = grid.experiments();
+        assert_eq!(experiments.len(), 60);
+        assert!(experiments.iter().enumerate().all(|(index, experiment)| experiment.index == index));
+        assert_eq!(experiments[0].id.to_string(), "small_insect_order-vit_base_patch16_224-CE-s1");
+        assert_eq!(experiments[12].id.to_string(), "medium_insect_order-resnet50-CE-s1");
+        assert!(grid.find("small_insect_order-resnet50-CE-s1").is_err());
+        assert_eq!(grid.idle_exclusion(), None);
+        grid.exclude.push(Exclusion { task: Some("insect_odrer".into()), ..Exclusion::default() });
+        assert_eq!(grid.idle_exclusion(), grid.exclude.get(1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Experiment, Grid, Preprocess, from_file};
+use crate::config::{Experiment, Grid, Preprocess, Sweep, from_file};
 use crate::error::{Error, Result};
 
 /// A job file, complete.
@@ -27,6 +27,9 @@ pub struct Job {
     pub train: Recipe,
     /// Which runs there are.
     pub grid: Grid,
+    /// What the runs ask of a cluster, where the plan would choose otherwise.
+    #[serde(default)]
+    pub sweep: Sweep,
 }
 
 /// Where things are. `$NAME` and `${NAME}` are replaced from the environment; relative paths start at the current folder.
@@ -186,12 +189,9 @@ impl Job {
     /// The recipe of one experiment: the job's, with what differs on its partition, size, task, backbone and loss.
     #[must_use]
     pub fn recipe_for(&self, experiment: &Experiment) -> Recipe {
-        let id = &experiment.id;
-        let (size, task) = id.partition.split_once('_').unwrap_or((&id.partition, ""));
-        let loss = id.loss.to_string();
         let mut recipe = Recipe { changes: BTreeMap::new(), ..self.train.clone() };
         // From the widest to the narrowest, so that the narrowest has the last word.
-        for value in [size, task, loss.as_str(), id.backbone.as_str(), id.partition.as_str()] {
+        for value in experiment.id.axis_values() {
             if let Some(change) = self.train.changes.get(value) {
                 recipe.epochs = change.epochs.unwrap_or(recipe.epochs);
                 recipe.global_batch = change.global_batch.unwrap_or(recipe.global_batch);
@@ -210,6 +210,8 @@ impl Job {
             (self.train.crop.size == 0, "`train.crop.size` must be at least 1 pixel"),
             (self.train.crop.resize < self.train.crop.size, "`train.crop.resize` must not be smaller than `train.crop.size`"),
             (self.grid.experiments().is_empty(), "the grid has no experiments: every axis needs a value"),
+            (self.grid.idle_exclusion().is_some(), "a line of `grid.exclude` leaves nothing out: is a value misspelled?"),
+            (self.sweep.fault().is_some(), self.sweep.fault().unwrap_or_default()),
         ];
         match faults.into_iter().find(|(wrong, _)| *wrong) {
             Some((_, message)) => Err(Error::usage(message)),

@@ -6,14 +6,25 @@
 //! |---|---|
 //! | [`plan`] | which jobs, which experiments each holds, and what they ask for |
 //! | [`estimate`] | how long a run may take, rounded into what a cluster offers |
+//! | [`measured`] | what finished runs say of that |
+//! | [`policy`] | what a cluster would refuse, and by which rule |
+//! | [`cost`] | GPU-hours and the units of an account |
+//! | [`array`] | indices as Slurm writes them |
 //! | [`quote`] | names and paths made safe for a shell |
 //! | [`render`] | the plan as files of readable bash |
+//! | [`metafarm`] | the same as farms of META-Farm |
 //! | [`state`] | what a run's folder says about it |
 //! | [`local`] | the scripts run here, a few at a time |
 
+pub mod array;
+mod choice;
+pub mod cost;
 pub mod estimate;
 pub mod local;
+pub mod measured;
+pub mod metafarm;
 pub mod plan;
+pub mod policy;
 pub mod quote;
 pub mod render;
 pub mod state;

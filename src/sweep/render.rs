@@ -9,20 +9,24 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
 use crate::config::{Cluster, GpuCounts, Job, Scheduler, Staging};
 use crate::error::{Error, IoContext, Result};
 use crate::sweep::estimate::slurm_time;
-use crate::sweep::plan::{Plan, PlannedJob, Stage};
-use crate::sweep::quote;
+use crate::sweep::plan::{Memory, Plan, PlannedJob, Stage};
+use crate::sweep::{policy, quote};
 
 /// How often a task that stops with a checkpoint is started again; `BIOSCAN_MAX_RESTARTS` changes it.
 pub const MAX_RESTARTS: u32 = 10;
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("train.sh.j2", include_str!("../../slurm/templates/train.sh.j2")),
     ("preprocess.sh.j2", include_str!("../../slurm/templates/preprocess.sh.j2")),
     ("aggregate.sh.j2", include_str!("../../slurm/templates/aggregate.sh.j2")),
+    ("metafarm_job_script.sh.j2", include_str!("../../slurm/templates/metafarm_job_script.sh.j2")),
+    ("metafarm_single_case.sh.j2", include_str!("../../slurm/templates/metafarm_single_case.sh.j2")),
     ("_directives.sh.j2", include_str!("../../slurm/templates/_directives.sh.j2")),
     ("_survive.sh.j2", include_str!("../../slurm/templates/_survive.sh.j2")),
     ("_modules.sh.j2", include_str!("../../slurm/templates/_modules.sh.j2")),
     ("_supervise.sh.j2", include_str!("../../slurm/templates/_supervise.sh.j2")),
+    ("_checkpoints.sh.j2", include_str!("../../slurm/templates/_checkpoints.sh.j2")),
+    ("_end.sh.j2", include_str!("../../slurm/templates/_end.sh.j2")),
 ];
 
 /// What a script is rendered for, beside its plan.
@@ -53,12 +57,20 @@ pub fn templates(folder: Option<&Path>) -> Result<BTreeMap<String, String>> {
     Ok(sources)
 }
 
-/// All files of `plan`: a script a job, `experiments.tsv`, and `packs.tsv` where runs share jobs.
+/// All files of `plan`: a script a job, `experiments.tsv`, and `packs.tsv` where runs share jobs. What the cluster would refuse of a
+/// template of one's own is an error.
 pub fn render(plan: &Plan, rendering: &Rendering, templates: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
     let environment = environment(templates)?;
     let mut files = BTreeMap::new();
     for job in &plan.jobs {
-        files.insert(job.script.clone(), script(&environment, job, plan, rendering)?);
+        let name = match job.stage {
+            Stage::Preprocess => "preprocess.sh.j2",
+            Stage::Train => "train.sh.j2",
+            Stage::Aggregate => "aggregate.sh.j2",
+        };
+        let text = fill(&environment, name, values(job, plan, rendering)?)?;
+        policy::refuse(&plan.cluster, &job.script, &policy::script(&plan.cluster, &text))?;
+        files.insert(job.script.clone(), text);
     }
     let lines = plan.experiments.iter().map(|experiment| format!("{}\t{}\n", experiment.index, experiment.id));
     files.insert("experiments.tsv".into(), std::iter::once("index\tid\n".to_owned()).chain(lines).collect());
@@ -68,42 +80,59 @@ pub fn render(plan: &Plan, rendering: &Rendering, templates: BTreeMap<String, St
     Ok(files)
 }
 
-/// Which runs share a task: (task, GPU, index, id).
+/// The name of an experiment by its index.
+pub(super) fn id_of(plan: &Plan, index: usize) -> String {
+    plan.experiments.get(index).map(|experiment| experiment.id.to_string()).unwrap_or_default()
+}
+
+/// Which runs share a task: (task, GPU, round, index, id).
 fn packs_table(plan: &Plan) -> String {
-    let mut table = "task\tgpu\tindex\tid\n".to_owned();
-    for task in plan.jobs.iter().flat_map(|job| &job.tasks) {
-        for (gpu, &index) in task.experiments.iter().enumerate() {
-            let id = plan.experiments.get(index).map(|experiment| experiment.id.to_string()).unwrap_or_default();
-            table.push_str(&format!("{}\t{gpu}\t{index}\t{id}\n", task.index));
+    let mut table = "task\tgpu\tround\tindex\tid\n".to_owned();
+    for job in plan.jobs.iter().filter(|job| job.packed()) {
+        for task in &job.tasks {
+            for (position, &index) in task.experiments.iter().enumerate() {
+                let (gpu, round) = (position % job.side_by_side, position / job.side_by_side);
+                table.push_str(&format!("{}\t{gpu}\t{round}\t{index}\t{}\n", task.index, id_of(plan, index)));
+            }
         }
     }
     table
 }
 
-fn script(environment: &Environment, job: &PlannedJob, plan: &Plan, rendering: &Rendering) -> Result<String> {
+/// Fills the template called `name`.
+pub(super) fn fill(environment: &Environment, name: &str, values: minijinja::Value) -> Result<String> {
+    let text = environment.get_template(name).and_then(|template| template.render(values)).map_err(template_error)?;
+    Ok(text.trim_end().to_owned() + "\n")
+}
+
+/// What the templates of a job may name.
+pub(super) fn values(job: &PlannedJob, plan: &Plan, rendering: &Rendering) -> Result<minijinja::Value> {
     let cluster = &plan.cluster;
     let stage = job.stage == Stage::Train && cluster.staging == Staging::Disk;
     let package = rendering.job.preprocess.package();
-    let gpu = cluster.training_gpu().filter(|_| job.resources.gpus_per_node.is_some());
-    let whole_node = gpu.map_or(cluster.cpu.as_ref().is_some_and(|cpu| cpu.whole), |gpu| gpu.counts == GpuCounts::WholeNodes);
-    let label = job.script.trim_end_matches(".sh");
-    let values = context! {
+    let gpu = job.resources.gpus().and_then(|(name, _)| cluster.gpu_kind(name));
+    let whole_node =
+        gpu.map_or(cluster.cpu.as_ref().is_some_and(|cpu| cpu.whole), |kind| kind.nodes.counts == GpuCounts::WholeNodes);
+    Ok(context! {
         title => rendering.job.name.clone(),
         cluster_title => cluster.title.clone(),
         slurm => cluster.scheduler == Scheduler::Slurm,
+        farm => false,
         modules => cluster.modules.clone(),
         submit_from_scratch => cluster.submit_from_scratch,
-        name => quote::job_name(&format!("{}-{label}", rendering.job.name)),
-        account => rendering.account.map(account).transpose()?,
+        name => quote::job_name(&format!("{}-{}", rendering.job.name, job.name())),
+        account => rendering.account.map(policy::account).transpose()?,
         account_example => cluster.account_example.clone().unwrap_or_default(),
         job_file => text_of(rendering.job_file)?,
         script_path => text_of(&rendering.folder.join(&job.script))?,
+        table_path => text_of(&rendering.folder.join("experiments.tsv"))?,
+        runs_folder => text_of(&rendering.job.paths.runs())?,
         resources => minijinja::value::Serde(job.resources.clone()),
         time => slurm_time(job.resources.minutes),
         max_restarts => MAX_RESTARTS,
         ranks => rendering.ranks,
         whole_node,
-        runs => job.tasks.iter().map(|task| task.experiments.len()).sum::<usize>(),
+        runs => job.runs(),
         class => job.class.clone(),
         array => (!job.tasks.is_empty()).then(|| job.array()),
         example => job.tasks.iter().take(2).map(|task| task.index.to_string()).collect::<Vec<_>>().join(","),
@@ -111,58 +140,68 @@ fn script(environment: &Environment, job: &PlannedJob, plan: &Plan, rendering: &
             index => task.index,
             experiments => task.experiments.clone(),
         }).collect::<Vec<_>>()),
-        cores_a_run => gpu.map(|gpu| gpu.cores),
+        side_by_side => job.side_by_side,
+        cores_a_run => gpu.map(|kind| kind.cores()),
         stage,
         stage_flag => if stage { " --packs \"$packs\"" } else { "" },
         packs_source => text_of(&rendering.job.paths.packs(&package))?,
         ..reasons(job, cluster)
-    };
-    let name = match job.stage {
-        Stage::Preprocess => "preprocess.sh.j2",
-        Stage::Train => "train.sh.j2",
-        Stage::Aggregate => "aggregate.sh.j2",
-    };
-    let text = environment.get_template(name).and_then(|template| template.render(values)).map_err(template_error)?;
-    Ok(text.trim_end().to_owned() + "\n")
+    })
 }
 
 /// Why each directive has its value, for the reader of the script.
 fn reasons(job: &PlannedJob, cluster: &Cluster) -> minijinja::Value {
-    let gpu = cluster.training_gpu();
-    let counts = gpu.map(|gpu| gpu.counts);
-    let (hours, bins) = (job.assumed_hours, !cluster.walltime.bins.is_empty());
-    let pieces = job.resources.minutes as f64 / 60.0 + 1e-9 < hours;
-    let time = match job.stage {
-        Stage::Aggregate if cluster.walltime.min.is_none() => "what is welcome here is not known".to_owned(),
-        Stage::Aggregate => "the shortest that is welcome here".to_owned(),
-        _ if pieces => format!("a run is assumed to need {hours} h: it goes on from its checkpoint"),
-        Stage::Preprocess if bins => format!("assumed: {hours} h, rounded up into the cluster's bins"),
-        Stage::Train if bins => format!("assumed: {hours} h a run, rounded up into the cluster's bins"),
-        _ => format!("assumed: {hours} h; this cluster's bins are not known"),
-    };
-    let gpus = match (job.stage, counts) {
-        (Stage::Train, Some(GpuCounts::WholeNodes)) => "whole nodes only: several runs share this job, one a GPU",
-        (Stage::Train, Some(GpuCounts::OneOrWholeNodes)) => "exactly one, or a multiple of a whole node's",
-        (Stage::Train, _) => "the model must be named",
-        _ => "no nodes without GPUs are listed for this cluster",
-    };
-    let memory = if job.resources.memory.as_deref() == Some("0") { "all of the node's" } else { "assumed to be ample" };
+    let several_ranks = job.stage == Stage::Train && job.resources.tasks_per_node > 1;
     context! {
-        time_reason => time,
-        gpus_reason => gpus,
-        memory_reason => memory,
-        tasks_reason => if job.stage == Stage::Preprocess { "ranks: they share the 113 chunks" } else { "" },
+        time_reason => time_reason(job, cluster),
+        gpus_reason => match job.side_by_side {
+            1 => job.gpus_reason.clone(),
+            _ => "whole nodes only: several runs share this job, one a GPU".into(),
+        },
+        sharing_reason => match (job.side_by_side, job.rounds()) {
+            (1, _) => "A run lasts under the shortest job that is welcome here, so each task holds several, one after the other.",
+            (_, 1) => "Whole nodes are rented here, so each task holds several runs, one a GPU.",
+            _ => "Whole nodes are rented here and a run is short, so each task holds several, one a GPU, in rounds.",
+        },
+        memory_reason => match job.resources.memory() {
+            Memory::WholeNode => "all of the node's",
+            _ => "assumed to be ample",
+        },
+        tasks_reason => match job.stage {
+            Stage::Preprocess => "ranks: they share the 113 chunks",
+            _ if several_ranks => "ranks: one a GPU",
+            _ => "",
+        },
         cpus_reason => match job.stage {
             Stage::Preprocess => "threads of a rank",
-            Stage::Train if counts == Some(GpuCounts::WholeNodes) => "all of the node's, shared by its runs",
-            Stage::Train => "this cluster's share of a GPU: decoding threads",
+            Stage::Train if job.side_by_side > 1 => "all of the node's, shared by its runs",
+            Stage::Train => "what goes with this GPU here: decoding threads",
             Stage::Aggregate => "",
         },
         array_reason => if job.packed() { "tasks of packs.tsv" } else { "indices of experiments.tsv" },
     }
 }
 
-fn environment(templates: BTreeMap<String, String>) -> Result<Environment<'static>> {
+fn time_reason(job: &PlannedJob, cluster: &Cluster) -> String {
+    let rounds = job.rounds() as f64;
+    let (hours, bins) = (job.estimate.hours * rounds, !cluster.walltime.bins.is_empty());
+    let needed = match job.stage {
+        Stage::Aggregate if cluster.walltime.min.is_none() => return "what is welcome here is not known".into(),
+        Stage::Aggregate => return "the shortest that is welcome here".into(),
+        Stage::Train if rounds > 1.0 => format!("{rounds} runs of {:.1} h ({})", job.estimate.hours, job.estimate.source),
+        Stage::Train => format!("{hours:.1} h a run ({})", job.estimate.source),
+        Stage::Preprocess => format!("{hours:.1} h ({})", job.estimate.source),
+    };
+    if job.resources.minutes as f64 / 60.0 + 1e-9 < hours {
+        format!("{needed}: more than a job may have, so it goes on from its checkpoint")
+    } else if bins {
+        format!("{needed}, rounded up into the cluster's bins")
+    } else {
+        format!("{needed}; this cluster's bins are not known")
+    }
+}
+
+pub(super) fn environment(templates: BTreeMap<String, String>) -> Result<Environment<'static>> {
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
         .lstrip_blocks(true)
@@ -186,23 +225,7 @@ fn environment(templates: BTreeMap<String, String>) -> Result<Environment<'stati
     Ok(environment)
 }
 
-/// An account must be one plain word: `#SBATCH` lines are read by Slurm, not by a shell, so quoting would not help.
-fn account(name: &str) -> Result<&str> {
-    if quote::job_name(name) != name || name.is_empty() {
-        return Err(
-            Error::usage(format!("{name:?} is no account name")).with_help("accounts look like def-yourpi or rrg-yourpi-ab")
-        );
-    }
-    if name.ends_with("_gpu") || name.ends_with("_cpu") {
-        let plain = &name[..name.len() - 4];
-        return Err(
-            Error::usage(format!("Slurm adds the ending of `{name}` itself")).with_help(format!("write --account {plain}"))
-        );
-    }
-    Ok(name)
-}
-
-fn text_of(path: &Path) -> Result<&str> {
+pub(super) fn text_of(path: &Path) -> Result<&str> {
     path.to_str().ok_or_else(|| Error::usage(format!("{} is not UTF-8, so no script can name it", path.display())))
 }
 

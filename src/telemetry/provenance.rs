@@ -25,6 +25,9 @@ pub struct Provenance {
     pub device: String,
     /// The Slurm job, where there is one.
     pub slurm_job: Option<String>,
+    /// What Slurm gave it, as `h100:1`: the model of a GPU, which libtorch numbers but does not name.
+    #[serde(default)]
+    pub slurm_gpus: Option<String>,
     /// What else a reader should know: how BatchNorm kept its statistics, say.
     pub notes: BTreeMap<String, String>,
 }
@@ -46,6 +49,7 @@ impl Provenance {
             threads,
             device: device.into(),
             slurm_job: std::env::var("SLURM_JOB_ID").ok(),
+            slurm_gpus: std::env::var("SLURM_GPUS_PER_NODE").ok(),
             notes: BTreeMap::new(),
         }
     }

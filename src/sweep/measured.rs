@@ -1,0 +1,96 @@
+//! The folders of finished runs → what they say of speed.
+
+use std::path::Path;
+
+use crate::config::Experiment;
+use crate::error::Result;
+use crate::evaluate::RunRecord;
+use crate::store::hash;
+use crate::sweep::estimate::Measurement;
+use crate::telemetry::Provenance;
+
+/// What each finished run among `experiments` measured; `runs` holds a folder an id. A run without times is passed over.
+pub fn measurements(experiments: &[Experiment], runs: &Path) -> Result<Vec<Measurement>> {
+    let mut found = Vec::new();
+    for experiment in experiments {
+        let folder = runs.join(experiment.id.to_string());
+        let Some(record) = hash::read_sealed(&folder.join("test.json"))? else { continue };
+        let (timing, provenance) = (std::fs::read_to_string(folder.join("timing.csv")), std::fs::read(folder.join("provenance.json")));
+        let (Ok(record), Ok(timing), Ok(provenance)) = (serde_json::from_slice(&record), timing, provenance) else { continue };
+        let Ok(provenance) = serde_json::from_slice(&provenance) else { continue };
+        found.extend(measurement(&record, &timing, &provenance));
+    }
+    Ok(found)
+}
+
+/// The median speed of the run's epochs, a GPU. The first epoch of a life is slower than the others and weighs as one of them.
+fn measurement(record: &RunRecord, timing: &str, provenance: &Provenance) -> Option<Measurement> {
+    let rows = timing.lines().skip(1).filter_map(|line| {
+        let mut cells = line.split(',').skip(1).map(str::parse::<f64>);
+        let (images, seconds) = (cells.next()?.ok()?, cells.next()?.ok()?);
+        (images > 0.0 && seconds > 0.0).then_some((images, images / seconds))
+    });
+    let (images, mut rates): (Vec<f64>, Vec<f64>) = rows.unzip();
+    rates.sort_by(f64::total_cmp);
+    let median = rates.get(rates.len() / 2)?;
+    let gpu = provenance.slurm_gpus.as_deref().and_then(|asked| asked.split(':').next()).map(str::to_owned);
+    Some(Measurement {
+        run: record.id.clone(),
+        crop: record.config.recipe.crop.size,
+        on: if provenance.device == "cpu" { Some("cpu".into()) } else { gpu },
+        // The last life of a run may have begun within an epoch.
+        images: images.iter().copied().fold(0.0, f64::max) as u64,
+        images_per_second: median / provenance.ranks.max(1) as f64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Fingerprints, Job, RunConfig, from_text};
+    use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, majority_baseline};
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    const TIMING: &str = "epoch,images,seconds,images_per_second\n0,1000,20.000,50.0\n1,1000,10.000,100.0\n2,400,4.000,100.0\n";
+
+    fn record(job: &Job) -> RunRecord {
+        let experiment = job.grid.experiments().swap_remove(0);
+        let config = RunConfig::new(job, &experiment, Fingerprints::default(), String::new());
+        RunRecord {
+            id: experiment.id,
+            config_hash: config.hash().unwrap(),
+            config,
+            best_epoch: 0,
+            ranks: 1,
+            evaluation: Evaluation::new(&Accumulator::new(2, &DEFAULT_KS), &["a".into(), "b".into()], 0),
+            majority: majority_baseline(&[4, 4], &[4, 4]),
+            notes: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn the_median_epoch_tells_the_speed_and_slurm_the_gpu() {
+        let job: Job = from_text(include_str!("../../jobs/bioscan-1m.toml"), "job.toml").unwrap();
+        let provenance = |device: &str| Provenance { slurm_gpus: Some("h100:4".into()), ..Provenance::here(1, 1, device) };
+        let found = measurement(&record(&job), TIMING, &provenance("cuda:0")).unwrap();
+        assert_eq!((found.images, found.images_per_second, found.on.as_deref()), (1000, 100.0, Some("h100")));
+        assert_eq!(measurement(&record(&job), TIMING, &provenance("cpu")).unwrap().on.as_deref(), Some("cpu"));
+        assert_eq!(measurement(&record(&job), "epoch,images,seconds,images_per_second\ntorn", &provenance("cpu")), None);
+    }
+
+    #[test]
+    fn only_finished_runs_with_times_count() {
+        let job: Job = from_text(include_str!("../../jobs/bioscan-1m.toml"), "job.toml").unwrap();
+        let (root, experiments) = (tempfile::tempdir().unwrap(), job.grid.experiments());
+        let folder = root.path().join(experiments[0].id.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("timing.csv"), TIMING).unwrap();
+        fs::write(folder.join("provenance.json"), serde_json::to_vec(&Provenance::here(1, 1, "cpu")).unwrap()).unwrap();
+        assert_eq!(measurements(&experiments, root.path()).unwrap(), []);
+        hash::write_sealed(&folder.join("test.json"), &serde_json::to_vec(&record(&job)).unwrap()).unwrap();
+        assert_eq!(measurements(&experiments, root.path()).unwrap().len(), 1);
+        fs::remove_file(folder.join("timing.csv")).unwrap();
+        assert_eq!(measurements(&experiments, root.path()).unwrap(), []);
+    }
+}
