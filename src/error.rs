@@ -30,10 +30,29 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Done, Self::Bug, Self::Usage, Self::Quarantined, Self::Incomplete, Self::Faults, Self::Environment, Self::Stopped];
+
     /// The number the shell sees.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8
+    }
+
+    /// What it means, for a person.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Bug => "a bug of this program",
+            Self::Usage => "wrong usage or configuration",
+            Self::Quarantined => "done, but some inputs were quarantined",
+            Self::Incomplete => "incomplete",
+            Self::Faults => "a check found faults",
+            Self::Environment => "the environment failed: disk, I/O, a lost rank, a non-finite loss",
+            Self::Stopped => "stopped on a signal with a checkpoint saved",
+        }
     }
 }
 

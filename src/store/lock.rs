@@ -37,15 +37,15 @@ impl Owner {
         Self { host: host(), pid, started: start_of(pid), job, restart }
     }
 
-    /// Whether the owner can be shown to be gone, seen from `me`.
-    fn is_gone(&self, me: &Self) -> bool {
+    /// Whether the owner can be shown to be gone, seen from `me`; `forgotten` says whether Slurm knows no such job.
+    fn is_gone(&self, me: &Self, forgotten: impl Fn(&str) -> bool) -> bool {
         if self.host == me.host {
             return start_of(self.pid).is_none_or(|now| self.started.is_some_and(|then| then != now));
         }
         match &self.job {
             // The same job started again elsewhere: Slurm never runs two lives of one job at once.
             Some(job) if me.job.as_ref() == Some(job) => self.restart < me.restart,
-            Some(job) => slurm_has_forgotten(job),
+            Some(job) => forgotten(job),
             None => false,
         }
     }
@@ -79,7 +79,7 @@ impl Lock {
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let Some(owner) = read(&path)? else { continue };
-                    if !owner.is_gone(&me) {
+                    if !owner.is_gone(&me, slurm_has_forgotten) {
                         return Err(Error::Owned { path: folder.to_owned(), owner: owner.describe() });
                     }
                     tracing::warn!(folder = %folder.display(), owner = owner.describe(), "taking over from an owner that is gone");
@@ -102,8 +102,13 @@ impl Drop for Lock {
 
 /// Who owns `folder`, in words; `None` where nobody does, or an owner that can be shown to be gone.
 pub fn owner_of(folder: &Path) -> Result<Option<String>> {
-    let me = Owner::me();
-    Ok(read(&folder.join(NAME))?.filter(|owner| !owner.is_gone(&me)).map(|owner| owner.describe()))
+    owner_unless(folder, slurm_has_forgotten)
+}
+
+/// As [`owner_of`], for whoever looks at many folders and has asked Slurm once for all: `forgotten` says whether it knows no such job.
+pub fn owner_unless(folder: &Path, forgotten: impl Fn(&str) -> bool) -> Result<Option<String>> {
+    let Some(owner) = read(&folder.join(NAME))? else { return Ok(None) };
+    Ok((!owner.is_gone(&Owner::me(), forgotten)).then(|| owner.describe()))
 }
 
 /// Moves the dead owner's file away; puts it back if it turns out to be somebody else's by now.
@@ -176,7 +181,7 @@ mod tests {
             Owner { host: "elsewhere".into(), job: Some("7".into()), ..Owner::me() },
         ] {
             let me = Owner { job: Some("7".into()), restart: 1, ..Owner::me() };
-            assert!(owner.is_gone(&me), "{owner:?}");
+            assert!(owner.is_gone(&me, |_| false), "{owner:?}");
         }
         fs::write(folder.path().join(NAME), serde_json::to_string(&Owner { pid: u32::MAX, ..Owner::me() }).unwrap()).unwrap();
         drop(Lock::acquire(folder.path()).unwrap());
@@ -185,6 +190,13 @@ mod tests {
     #[test]
     fn an_owner_on_another_host_counts_as_alive() {
         let elsewhere = Owner { host: "elsewhere".into(), job: None, ..Owner::me() };
-        assert!(!elsewhere.is_gone(&Owner::me()));
+        assert!(!elsewhere.is_gone(&Owner::me(), |_| true));
+    }
+
+    #[test]
+    fn an_owner_on_another_host_is_gone_once_slurm_knows_its_job_no_more() {
+        let elsewhere = Owner { host: "elsewhere".into(), job: Some("7_3".into()), ..Owner::me() };
+        assert!(elsewhere.is_gone(&Owner::me(), |job| job == "7_3"));
+        assert!(!elsewhere.is_gone(&Owner::me(), |_| false));
     }
 }

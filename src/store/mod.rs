@@ -6,5 +6,6 @@
 pub mod atomic;
 pub mod codec;
 pub mod hash;
+pub mod journal;
 pub mod lock;
 pub mod room;

@@ -135,7 +135,7 @@ fn tasks(plan: &Plan, job: &Job, scripts: &Path, sharing: Sharing, states: &[Sta
             match state {
                 State::Done => continue,
                 State::Running => tracing::warn!("{} is being run by somebody else; left to them", experiment.id),
-                State::Incomplete | State::Missing => tasks.push(LocalTask {
+                State::Checkpointed | State::Missing => tasks.push(LocalTask {
                     index,
                     script: scripts.join(&planned.script),
                     log: job.paths.output.join("logs").join(format!("{}.out", experiment.id)),

@@ -1,4 +1,4 @@
-//! A job and a cluster → the experiments, their Slurm scripts, and the state of each run.
+//! A job and a cluster → the experiments, their Slurm scripts, their jobs in the queue, and the state of each run.
 //!
 //! The state lies in the runs' own folders: no server, no database. `local` starts the very scripts that Slurm would, on this machine.
 //!
@@ -13,22 +13,39 @@
 //! | [`quote`] | names and paths made safe for a shell |
 //! | [`render`] | the plan as files of readable bash |
 //! | [`metafarm`] | the same as farms of META-Farm |
-//! | [`state`] | what a run's folder says about it |
+//! | [`prepared`], [`manifest`] | all that is known before a submission, and its hash |
+//! | [`feed`], [`sbatch`] | which tasks to submit now; the arguments of `sbatch` |
+//! | [`submit`], [`submissions`] | the submission itself, and its journal |
+//! | [`slurm`] | Slurm's commands and their answers |
+//! | [`state`], [`progress`], [`logs`] | what a run's folder and log say about it |
+//! | [`status`], [`verdict`], [`table`] | what has become of every run, and why, in words |
 //! | [`local`] | the scripts run here, a few at a time |
 
 pub mod array;
 mod choice;
 pub mod cost;
 pub mod estimate;
+pub mod feed;
 pub mod local;
+pub mod logs;
+pub mod manifest;
 pub mod measured;
 pub mod metafarm;
 pub mod plan;
 pub mod policy;
+pub mod prepared;
+pub mod progress;
 pub mod quote;
 pub mod render;
+pub mod sbatch;
+pub mod slurm;
 pub mod state;
+pub mod status;
+pub mod submissions;
+pub mod submit;
+pub mod table;
 mod task;
+pub mod verdict;
 
 pub use plan::{Plan, PlannedJob};
 pub use state::State;

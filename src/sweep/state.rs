@@ -18,14 +18,14 @@ pub enum State {
     /// A live process owns the folder.
     Running,
     /// Not done and not owned, but a checkpoint is there to go on from.
-    Incomplete,
+    Checkpointed,
     /// Nothing to go on from.
     Missing,
 }
 
 impl State {
     /// All of them, the best first.
-    pub const ALL: [Self; 4] = [Self::Done, Self::Running, Self::Incomplete, Self::Missing];
+    pub const ALL: [Self; 4] = [Self::Done, Self::Running, Self::Checkpointed, Self::Missing];
 
     /// In a word.
     #[must_use]
@@ -33,7 +33,7 @@ impl State {
         match self {
             Self::Done => "done",
             Self::Running => "running",
-            Self::Incomplete => "incomplete",
+            Self::Checkpointed => "checkpointed",
             Self::Missing => "missing",
         }
     }
@@ -47,12 +47,21 @@ pub fn record_of(folder: &Path) -> Result<Option<RunRecord>> {
 
 /// The state of the run in `folder`.
 pub fn state_of(folder: &Path) -> Result<State> {
+    judge(folder, lock::owner_of)
+}
+
+/// The state of the run in `folder`, for whoever has asked Slurm once for all runs: `forgotten` says whether it knows no such job.
+pub fn state_unless(folder: &Path, forgotten: impl Fn(&str) -> bool) -> Result<State> {
+    judge(folder, |folder| lock::owner_unless(folder, forgotten))
+}
+
+fn judge(folder: &Path, owner_of: impl FnOnce(&Path) -> Result<Option<String>>) -> Result<State> {
     Ok(if record_of(folder)?.is_some() {
         State::Done
-    } else if lock::owner_of(folder)?.is_some() {
+    } else if owner_of(folder)?.is_some() {
         State::Running
     } else if has_checkpoint(folder)? {
-        State::Incomplete
+        State::Checkpointed
     } else {
         State::Missing
     })
@@ -81,7 +90,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_folder_goes_from_missing_to_running_to_incomplete() {
+    fn a_folder_goes_from_missing_to_running_to_checkpointed() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("a-resnet18-CE-s1");
         assert_eq!(state_of(&folder).unwrap(), State::Missing);
@@ -89,7 +98,7 @@ mod tests {
         fs::write(folder.join("checkpoint-3.safetensors"), b"x").unwrap();
         assert_eq!(state_of(&folder).unwrap(), State::Running);
         drop(lock);
-        assert_eq!(state_of(&folder).unwrap(), State::Incomplete);
+        assert_eq!(state_of(&folder).unwrap(), State::Checkpointed);
     }
 
     #[test]

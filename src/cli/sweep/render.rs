@@ -1,0 +1,74 @@
+//! `sweep render`: a job file and a cluster → the scripts, and what to type there.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{Cluster, Job, Scheduler};
+use crate::error::{Exit, Result};
+use crate::sweep::local;
+use crate::sweep::plan::{Plan, Stage, plan};
+use crate::sweep::render::{Rendering, render, templates};
+
+/// Arguments of `sweep render`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval")]
+pub(super) struct Args {
+    /// The job file; the scripts name it as it is named here, so submit them from this folder
+    job: PathBuf,
+    /// The cluster: a name, or the path of a profile
+    #[arg(long, value_name = "NAME")]
+    cluster: String,
+    /// Where to write the scripts
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The account to charge: def-yourpi, rrg-yourpi-ab
+    #[arg(long)]
+    account: Option<String>,
+    /// Take cluster profiles from this folder instead of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
+    /// Take script templates from this folder where it has them
+    #[arg(long, value_name = "DIR")]
+    templates: Option<PathBuf>,
+    /// Ranks of a run without Slurm
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    ranks: u32,
+}
+
+/// Runs `sweep render`.
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let job = Job::as_written(&args.job)?;
+    let cluster = Cluster::load(&args.cluster, args.profiles.as_deref())?;
+    let planned = plan(&job, &cluster)?;
+    let rendering =
+        Rendering { job: &job, job_file: &args.job, folder: &args.out, account: args.account.as_deref(), ranks: args.ranks };
+    let files = render(&planned, &rendering, templates(args.templates.as_deref())?)?;
+    local::write_files(&args.out, &files)?;
+    tracing::info!("{} files in {}", files.len(), args.out.display());
+    if cluster.scheduler == Scheduler::Slurm {
+        println!("{}", commands(&planned, &args.job, &args.out)?);
+    }
+    Ok(Exit::Done)
+}
+
+/// What to type on the cluster: each stage waits for the one before it.
+fn commands(planned: &Plan, job_file: &Path, folder: &Path) -> Result<String> {
+    use crate::sweep::quote::word;
+    let script = |name: &str| word(&folder.join(name).to_string_lossy());
+    let mut lines =
+        vec!["mkdir -p logs".to_owned(), format!("bioscan-hpc metadata split {}", word(&job_file.to_string_lossy())?)];
+    let mut arrays = String::new();
+    for job in &planned.jobs {
+        let script = script(&job.script)?;
+        match job.stage {
+            Stage::Preprocess => lines.push(format!("pre=$(sbatch --parsable {script})")),
+            Stage::Train => {
+                let name = &job.class;
+                lines.push(format!("{name}=$(sbatch --parsable --dependency=afterok:$pre --kill-on-invalid-dep=yes {script})"));
+                arrays.push_str(&format!(":${name}"));
+            }
+            Stage::Aggregate => lines.push(format!("sbatch --dependency=afterany{arrays} {script}")),
+        }
+    }
+    Ok(lines.join("\n"))
+}

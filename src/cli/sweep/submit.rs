@@ -1,0 +1,188 @@
+//! `sweep submit`: a job file → its jobs in Slurm's queue, or its runs on this machine.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::cli::{Context, answer};
+use crate::comm::signals::StopFlag;
+use crate::config::{Cluster, Scheduler};
+use crate::error::{Error, Exit, Result};
+use crate::sweep::local::{self, Outcome, Sharing};
+use crate::sweep::prepared::{Prepared, Wishes};
+use crate::sweep::quote::word;
+use crate::sweep::slurm::{Pace, Slurm};
+use crate::sweep::submit::{Aim, Report, submit};
+
+/// Arguments of `sweep submit`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bioscan-hpc sweep submit jobs/bioscan-1m.toml --cluster fir --account def-yourpi --dry-run --test
+  bioscan-hpc sweep submit jobs/bioscan-1m.toml --cluster fir --account def-yourpi
+  bioscan-hpc sweep submit jobs/demo.toml --cluster local --jobs 1 --ranks 2
+
+On a cluster: preprocessing, the training arrays behind it, the aggregation behind those, as far as they are not done, not queued and
+were not submitted before; so the same command twice submits nothing twice. Where the cluster takes fewer jobs, the same command
+later, or --feed, submits the rest. `sweep rerun` starts again what ended without a result.
+
+With --json: {sent: [{script, stage, array, job, arguments}], runs, done, held, waiting, ended, notes};
+with --cluster local: {done, of, stopped, failed: [{id, reason, log}]}.
+
+Exit code 4: some runs are neither done nor queued; the answer says which command goes on with them.")]
+pub(super) struct Args {
+    /// The job file; the scripts name it as it is named here
+    job: PathBuf,
+    /// The cluster: a name, or the path of a profile; `local` runs everything here
+    #[arg(long, value_name = "NAME")]
+    cluster: String,
+    /// The account to charge: def-yourpi, rrg-yourpi-ab
+    #[arg(long)]
+    account: Option<String>,
+    /// Write the scripts and print the sbatch lines, but submit nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: let Slurm say whether it would take each script
+    #[arg(long, requires = "dry_run")]
+    test: bool,
+    /// Stay and submit the rest as room comes free
+    #[arg(long, conflicts_with = "dry_run")]
+    feed: bool,
+    /// With `local`: runs at a time [default: as many as the cores hold]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
+    /// With `local`: ranks of each run
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    ranks: u32,
+    /// Take cluster profiles from this folder instead of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
+    /// Take script templates from this folder where it has them
+    #[arg(long, value_name = "DIR")]
+    templates: Option<PathBuf>,
+}
+
+/// Runs `sweep submit`.
+pub(super) fn run(args: &Args, context: Context) -> Result<Exit> {
+    let cluster = Cluster::load(&args.cluster, args.profiles.as_deref())?;
+    let wishes = Wishes { account: args.account.as_deref(), templates: args.templates.as_deref(), ranks: args.ranks };
+    let prepared = Prepared::new(&args.job, &cluster, wishes)?;
+    if cluster.scheduler == Scheduler::None {
+        return here(&prepared, args, context);
+    }
+    let slurm = Slurm::new(Pace::from_environment()?);
+    let aim = Aim { dry: args.dry_run, ..Aim::default() };
+    let stop = StopFlag::listen()?;
+    loop {
+        let report = submit(&prepared, &slurm, &aim)?;
+        let (exit, fed) = (say(&report, &args.cluster, context)?, report.waiting == 0);
+        if args.test {
+            return test(&report, &slurm);
+        }
+        if !args.feed || fed {
+            return Ok(exit);
+        }
+        let again = Instant::now() + slurm.pace().look;
+        while Instant::now() < again {
+            if stop.raised() {
+                return Ok(Exit::Incomplete);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Tells what was submitted, and what to type for the rest.
+pub(super) fn say(report: &Report, cluster: &str, context: Context) -> Result<Exit> {
+    answer(context, report, || words(report, cluster))?;
+    let left = report.waiting > 0 || report.ended > 0 || !report.notes.is_empty();
+    Ok(if left { Exit::Incomplete } else { Exit::Done })
+}
+
+fn words(report: &Report, cluster: &str) -> String {
+    let mut lines = Vec::new();
+    for sent in &report.sent {
+        let array = sent.array.as_ref().map(|array| format!(" [{array}]")).unwrap_or_default();
+        lines.push(match sent.job {
+            Some(job) => format!("submitted {}{array} as job {job}", sent.script),
+            None => {
+                let words: Vec<String> = sent.arguments.iter().map(|argument| word(argument).unwrap_or_default()).collect();
+                format!("sbatch --parsable {}", words.join(" "))
+            }
+        });
+    }
+    if report.sent.is_empty() {
+        lines.push("nothing to submit".into());
+    }
+    let Report { runs, done, held, waiting, ended, .. } = report;
+    lines.push(format!("{done} of {runs} runs were done, {held} queued or running"));
+    if *waiting > 0 {
+        lines.push(format!(
+            "{waiting} tasks found no room in the queue: the same command later, or with --feed now, submits them"
+        ));
+    }
+    if *ended > 0 {
+        lines.push(format!(
+            "{ended} runs were submitted before and are not done: `sweep status` says why, `sweep rerun JOB --cluster {cluster}` starts them again"
+        ));
+    }
+    lines.extend(report.notes.iter().cloned());
+    lines.join("\n") + "\n"
+}
+
+/// Passes every script through `sbatch --test-only`.
+fn test(report: &Report, slurm: &Slurm) -> Result<Exit> {
+    let mut refused = 0;
+    for sent in &report.sent {
+        // No such job is there to depend on.
+        let arguments: Vec<String> =
+            sent.arguments.iter().filter(|argument| !argument.starts_with("--dependency")).cloned().collect();
+        match slurm.test(&arguments) {
+            Ok(()) => println!("{}: Slurm would take it", sent.script),
+            Err(said) => {
+                refused += 1;
+                println!("{}: refused: {said}", sent.script);
+            }
+        }
+    }
+    match refused {
+        0 => Ok(Exit::Done),
+        _ => Err(Error::usage(format!("Slurm would refuse {refused} of {} scripts", report.sent.len()))),
+    }
+}
+
+/// Runs everything on this machine.
+fn here(prepared: &Prepared, args: &Args, context: Context) -> Result<Exit> {
+    if args.dry_run || args.feed || args.account.is_some() {
+        return Err(Error::usage("--account, --dry-run and --feed are for a cluster with Slurm")
+            .with_help("`sweep render --cluster local` writes the scripts without starting them"));
+    }
+    prepared.write()?;
+    let (job, ranks) = (&prepared.job, args.ranks as usize);
+    let sharing = Sharing::of(local::cores()?, job.train.threads, ranks, args.jobs.map(|jobs| jobs as usize));
+    let outcome = local::run(&prepared.plan, job, &prepared.folder, sharing, &StopFlag::listen()?)?;
+    Ok(report(&outcome, context))
+}
+
+fn report(outcome: &Outcome, context: Context) -> Exit {
+    if context.json {
+        let failed = outcome.failed.iter().map(|failure| json!({"id": failure.id, "reason": failure.reason, "log": failure.log}));
+        println!(
+            "{:#}",
+            json!({"done": outcome.done, "of": outcome.of, "stopped": outcome.stopped, "failed": failed.collect::<Vec<_>>()})
+        );
+    } else {
+        println!("{} of {} runs are done", outcome.done, outcome.of);
+        for failure in &outcome.failed {
+            println!("\n{}: {}\n  log: {}", failure.id, failure.reason, failure.log.display());
+            for line in &failure.tail {
+                println!("  | {line}");
+            }
+        }
+    }
+    match (outcome.done == outcome.of, outcome.stopped) {
+        (true, _) => Exit::Done,
+        (false, true) => Exit::Stopped,
+        (false, false) => Exit::Incomplete,
+    }
+}

@@ -1,0 +1,92 @@
+//! A job file and a cluster → its plan, rendered, with the hash of both: everything that is known before anything is submitted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Cluster, Job};
+use crate::error::{Error, Result};
+use crate::sweep::local::write_files;
+use crate::sweep::manifest::{manifest, sweep_of};
+use crate::sweep::plan::{Plan, PlannedJob, plan};
+use crate::sweep::render::{Rendering, render, templates};
+
+/// What a person says of a sweep.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes<'a> {
+    /// The account to charge.
+    pub account: Option<&'a str>,
+    /// Templates of one's own.
+    pub templates: Option<&'a Path>,
+    /// Ranks of a run without Slurm.
+    pub ranks: u32,
+}
+
+/// A sweep, ready to be submitted.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The job, its paths resolved.
+    pub job: Job,
+    /// Its jobs on the cluster.
+    pub plan: Plan,
+    /// Holds the scripts and the journal: `{output}/slurm/{cluster}`.
+    pub folder: PathBuf,
+    /// The rendering: name → text.
+    pub files: BTreeMap<String, String>,
+    /// The hash of all of it.
+    pub manifest: String,
+    /// What tells this sweep from the same person's others.
+    pub sweep: String,
+}
+
+impl Prepared {
+    /// Plans and renders; nothing is written yet.
+    pub fn new(job_file: &Path, cluster: &Cluster, wishes: Wishes) -> Result<Self> {
+        let (job, written) = (Job::load(job_file)?, Job::as_written(job_file)?);
+        let plan = plan(&written, cluster)?;
+        let folder = folder_of(&job, &cluster.name);
+        let Wishes { account, ranks, .. } = wishes;
+        let rendering = Rendering { job: &written, job_file, folder: &folder, account, ranks };
+        let files = render(&plan, &rendering, templates(wishes.templates)?)?;
+        let (manifest, sweep) = (manifest(&job, &files)?, sweep_of(&job.paths.output)?);
+        Ok(Self { job, plan, folder, files, manifest, sweep })
+    }
+
+    /// Writes the scripts and the tables beside them.
+    pub fn write(&self) -> Result<()> {
+        write_files(&self.folder, &self.files)
+    }
+
+    /// The text of a job's script.
+    #[must_use]
+    pub fn text_of(&self, planned: &PlannedJob) -> &str {
+        self.files.get(&planned.script).map_or("", String::as_str)
+    }
+
+    /// Whether preprocessing has finished: every package's summary, which is written last, is there.
+    #[must_use]
+    pub fn is_preprocessed(&self) -> bool {
+        let settings = &self.job.preprocess;
+        let summary = |package: String| self.job.paths.images(&package).join("summary.json");
+        settings.packages().iter().all(|package| summary(package.name(settings.size)).is_file())
+    }
+
+    /// What a job would miss as soon as it starts.
+    pub fn check(&self) -> Result<()> {
+        let paths = &self.job.paths;
+        if !self.is_preprocessed() && !paths.dataset.is_dir() {
+            return Err(Error::usage(format!("there is no dataset in {}", paths.dataset.display()))
+                .with_help("`paths.dataset` of the job file names the folder with the metadata and the chunks"));
+        }
+        if !paths.split_metadata().is_file() {
+            return Err(Error::usage("the records are not divided into train, validation and test yet")
+                .with_help("`bioscan-hpc metadata split JOB.toml` does it, in a minute on a login node"));
+        }
+        Ok(())
+    }
+}
+
+/// Where the scripts of `job` for a cluster lie, and the journal of what was submitted of them.
+#[must_use]
+pub fn folder_of(job: &Job, cluster: &str) -> PathBuf {
+    job.paths.output.join("slurm").join(cluster)
+}
