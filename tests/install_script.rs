@@ -67,7 +67,11 @@ impl Login {
 
     fn command(&self, wheels: &str) -> Command {
         let mut command = Command::new("bash");
-        command.arg(self.at("checkout/slurm/install-alliance.sh")).env_clear().env("ROOT", self.root.path()).env("WHEELS", wheels);
+        command
+            .arg(self.at("checkout/slurm/install-alliance.sh"))
+            .env_clear()
+            .env("ROOT", self.root.path())
+            .env("WHEELS", wheels);
         command.env("PATH", format!("{}:/usr/bin:/bin", self.at("bin").display())).env("HOME", self.at("home"));
         command
     }
@@ -87,7 +91,8 @@ fn said(output: &Output) -> String {
 
 fn pin() -> (String, String) {
     let manifest = fs::read_to_string("Cargo.toml").unwrap();
-    let after = |start: &str| manifest.lines().find_map(|line| line.strip_prefix(start)?.split('"').next().map(str::to_owned)).unwrap();
+    let after =
+        |start: &str| manifest.lines().find_map(|line| line.strip_prefix(start)?.split('"').next().map(str::to_owned)).unwrap();
     (after("torch = \""), after("tch = { version = \"="))
 }
 

@@ -47,18 +47,25 @@ fn words(facts: &Facts, findings: &[Finding]) -> String {
     let commit = facts.commit.get(..12).map(|commit| format!(" ({commit})")).unwrap_or_default();
     let features = if facts.features.is_empty() { "no features".into() } else { facts.features.join(", ") };
     line("version", format!("{}{commit}: {features}", facts.version));
-    line("libtorch", facts.libtorch.as_ref().map_or_else(not_built, |torch| match (torch.gpus, &torch.trouble) {
-        (0, Some(trouble)) => format!("{}, no GPU: {trouble}", torch.version),
-        (gpus, _) => format!("{}, {gpus} GPUs", torch.version),
-    }));
-    line("MPI", facts.mpi.as_ref().map_or_else(not_built, |mpi| match (mpi.rank, &mpi.threads) {
-        (Some((rank, size)), Some(level)) => format!("{}, rank {rank} of {size}, {level}", mpi.library),
-        _ => format!("{}, a world of one; under srun or mpirun its thread level is shown", mpi.library),
-    }));
+    line(
+        "libtorch",
+        facts.libtorch.as_ref().map_or_else(not_built, |torch| match (torch.gpus, &torch.trouble) {
+            (0, Some(trouble)) => format!("{}, no GPU: {trouble}", torch.version),
+            (gpus, _) => format!("{}, {gpus} GPUs", torch.version),
+        }),
+    );
+    line(
+        "MPI",
+        facts.mpi.as_ref().map_or_else(not_built, |mpi| match (mpi.rank, &mpi.threads) {
+            (Some((rank, size)), Some(level)) => format!("{}, rank {rank} of {size}, {level}", mpi.library),
+            _ => format!("{}, a world of one; under srun or mpirun its thread level is shown", mpi.library),
+        }),
+    );
     line("HDF5", facts.hdf5.clone().unwrap_or_else(not_built));
     line("modules", if facts.modules.is_empty() { "none".into() } else { facts.modules.join(" ") });
     let slurm = |name: &str| facts.slurm.get(name).map(|value| format!("{}={value}", name.trim_start_matches("SLURM_")));
-    let shown = ["SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_NTASKS", "SLURM_CPUS_PER_TASK", "SLURM_GPUS_PER_NODE", "SLURM_TMPDIR"];
+    let shown =
+        ["SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_NTASKS", "SLURM_CPUS_PER_TASK", "SLURM_GPUS_PER_NODE", "SLURM_TMPDIR"];
     let shown: Vec<String> = shown.into_iter().filter_map(slurm).collect();
     line("Slurm", if shown.is_empty() { "not in a job".into() } else { shown.join(" ") });
     let given = facts.threads.slurm.map_or_else(String::new, |given| format!(", {given} given by Slurm"));

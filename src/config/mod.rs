@@ -10,7 +10,8 @@ mod run;
 mod sweep;
 
 pub use cluster::{
-    Charge, Cluster, CpuNodes, GpuCounts, GpuKind, GpuNodes, Internet, Launcher, Limits, Rules, Scheduler, Slice, Staging, Walltime,
+    Charge, Cluster, CpuNodes, GpuCounts, GpuKind, GpuNodes, Internet, Launcher, Limits, Rules, Scheduler, Slice, Staging,
+    Walltime,
 };
 pub use exclusion::Exclusion;
 pub use experiment::{Experiment, ExperimentId, Grid, Loss, Partition};

@@ -25,7 +25,8 @@ fn finding(what: impl Into<String>, setting: impl Into<String>) -> Finding {
 /// What is wrong with `facts`, the gravest first; empty where nothing is known to be.
 #[must_use]
 pub fn findings(facts: &Facts) -> Vec<Finding> {
-    let mut found: Vec<Finding> = [gpu(facts), ranks(facts), mpi(facts), cores(facts), omp(facts), private_folder(facts)].into_iter().flatten().collect();
+    let mut found: Vec<Finding> =
+        [gpu(facts), ranks(facts), mpi(facts), cores(facts), omp(facts), private_folder(facts)].into_iter().flatten().collect();
     found.extend(facts.output.iter().flat_map(room));
     found
 }
@@ -64,7 +65,10 @@ fn ranks(facts: &Facts) -> Option<Finding> {
 
 fn mpi(facts: &Facts) -> Option<Finding> {
     let trouble = facts.mpi.as_ref()?.trouble.as_ref()?;
-    Some(finding(format!("MPI does not start: {trouble}"), "load the MPI module that this binary was built with, or build it again"))
+    Some(finding(
+        format!("MPI does not start: {trouble}"),
+        "load the MPI module that this binary was built with, or build it again",
+    ))
 }
 
 fn cores(facts: &Facts) -> Option<Finding> {
@@ -104,7 +108,10 @@ fn room(output: &Output) -> Vec<Finding> {
     }
     if output.free_bytes < NEEDED_BYTES {
         let (free, needed) = (output.free_bytes >> 30, NEEDED_BYTES >> 30);
-        found.push(finding(format!("{path} has {free} GiB left, and BIOSCAN-1M needs about {needed}"), "`paths.output`, or free some"));
+        found.push(finding(
+            format!("{path} has {free} GiB left, and BIOSCAN-1M needs about {needed}"),
+            "`paths.output`, or free some",
+        ));
     }
     if let Some(files) = output.free_files.filter(|files| *files < NEEDED_FILES) {
         let setting = "`preprocess.formats` without \"folder\", and free some: `diskusage_report` says whose they are";
@@ -149,7 +156,9 @@ mod tests {
 
     #[test]
     fn a_gpu_that_is_paid_for_and_not_used_is_told() {
-        let none = |facts: &mut Facts| facts.libtorch = Some(Libtorch { version: "2.11.0".into(), gpus: 0, trouble: Some("no libcuda".into()) });
+        let none = |facts: &mut Facts| {
+            facts.libtorch = Some(Libtorch { version: "2.11.0".into(), gpus: 0, trouble: Some("no libcuda".into()) })
+        };
         assert_eq!(wrong(none).what, "Slurm gave this job a GPU (2), and libtorch 2.11.0 can use none: no libcuda");
         assert!(wrong(|facts| facts.libtorch = None).what.contains("built without libtorch"));
     }

@@ -31,7 +31,12 @@ pub(super) struct Choice<'a> {
 }
 
 /// Chooses for one run: what the job file wants, or the smallest slice that it fits in, or one whole GPU.
-pub(super) fn choose<'a>(job: &Job, cluster: &'a Cluster, experiment: &Experiment, finished: &[Measurement]) -> Result<Choice<'a>> {
+pub(super) fn choose<'a>(
+    job: &Job,
+    cluster: &'a Cluster,
+    experiment: &Experiment,
+    finished: &[Measurement],
+) -> Result<Choice<'a>> {
     let wish = job.wish_for(&experiment.id);
     let recipe = job.recipe_for(experiment);
     let class = SizeClass::of(&job.grid, experiment);
@@ -43,10 +48,12 @@ pub(super) fn choose<'a>(job: &Job, cluster: &'a Cluster, experiment: &Experimen
     };
     let whole = cluster.training_gpu().map(|nodes| GpuKind { nodes, slice: None });
     let (kind, reason) = match &wish.gpu {
-        None if gpus == 1 => match smallest_slice(cluster, class, experiment, &recipe, &wish, |kind| estimate(Some(kind)).hours) {
-            Some((slice, reason)) => (Some(slice), reason),
-            None => (whole, "the model must be named".into()),
-        },
+        None if gpus == 1 => {
+            match smallest_slice(cluster, class, experiment, &recipe, &wish, |kind| estimate(Some(kind)).hours) {
+                Some((slice, reason)) => (Some(slice), reason),
+                None => (whole, "the model must be named".into()),
+            }
+        }
         None => (whole, "as the job file says, a rank each".into()),
         Some(name) if name == "whole" => (whole, "as the job file says".into()),
         // Without a scheduler nobody is asked for a GPU.

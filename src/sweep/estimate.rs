@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Cluster, Experiment, ExperimentId, GpuKind, Grid, Recipe, Scheduler};
 
@@ -75,7 +75,9 @@ pub enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Measured { run, on, images_per_second } => write!(f, "measured: {images_per_second:.0} images/s in {run} on {on}"),
+            Self::Measured { run, on, images_per_second } => {
+                write!(f, "measured: {images_per_second:.0} images/s in {run} on {on}")
+            }
             Self::Stated => f.write_str("as the job file says"),
             Self::Assumed(what) => write!(f, "assumed: {what}"),
         }
@@ -83,7 +85,7 @@ impl fmt::Display for Source {
 }
 
 /// What a finished run says of the speed of its kind.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// The run.
     pub run: ExperimentId,
@@ -120,14 +122,17 @@ impl Question<'_> {
         let (rate, images, source) = match self.most_alike(kind, finished) {
             Some((found, its_speed)) => {
                 let own = found.run.partition == self.experiment.id.partition;
-                let images = if own { found.images as f64 } else { found.images as f64 * self.class.images() / images_of(&found.run) };
+                let images =
+                    if own { found.images as f64 } else { found.images as f64 * self.class.images() / images_of(&found.run) };
                 let on = found.on.clone().unwrap_or_else(|| "a GPU whose model was not recorded".into());
                 let source = Source::Measured { run: found.run.clone(), on, images_per_second: found.images_per_second };
                 (found.images_per_second / its_speed, images, source)
             }
             None => {
-                let (_, rate) =
-                    ASSUMED_RATES.iter().find(|(name, _)| self.experiment.id.backbone.starts_with(name)).unwrap_or(&ASSUMED_RATES[1]);
+                let (_, rate) = ASSUMED_RATES
+                    .iter()
+                    .find(|(name, _)| self.experiment.id.backbone.starts_with(name))
+                    .unwrap_or(&ASSUMED_RATES[1]);
                 let larger = (f64::from(self.recipe.crop.size) / 224.0).powi(2).max(1.0);
                 let what = format!("{:.0} images/s of {} on an H100", rate / larger, self.experiment.id.backbone);
                 (rate / larger / VALIDATION, self.class.images(), Source::Assumed(what))
@@ -146,7 +151,13 @@ impl Question<'_> {
         usable.min_by_key(|(found, _)| {
             let other_place = kind.is_some_and(|kind| found.on.as_deref() != Some(kind.name()));
             let other_partition = found.run.partition != id.partition;
-            (other_place, other_partition, size(&found.run.partition) != size(&id.partition), Reverse(found.images), found.run.clone())
+            (
+                other_place,
+                other_partition,
+                size(&found.run.partition) != size(&id.partition),
+                Reverse(found.images),
+                found.run.clone(),
+            )
         })
     }
 

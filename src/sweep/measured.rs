@@ -2,12 +2,43 @@
 
 use std::path::Path;
 
-use crate::config::Experiment;
-use crate::error::Result;
+use crate::config::{Experiment, Job};
+use crate::error::{Error, Result};
 use crate::evaluate::RunRecord;
-use crate::store::hash;
+use crate::store::{atomic, hash};
 use crate::sweep::estimate::Measurement;
 use crate::telemetry::Provenance;
+
+/// Beside the scripts: the figures that the submitted plan was made from.
+const KEPT: &str = "estimates.json";
+
+/// The figures to plan the job in `job_file` by on `cluster`: [`known`] ones; none where its paths lead nowhere on this machine.
+pub fn on_disk(job_file: &Path, cluster: &str) -> Result<Vec<Measurement>> {
+    match Job::load(job_file) {
+        Ok(job) => known(&job, &job.paths.output.join("slurm").join(cluster)),
+        // `$SCRATCH` is not set away from the cluster.
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// The figures to plan `job` by: those that were kept in `folder` when it was submitted, so that its arrays stay as they are, or else
+/// those of the runs that are finished now.
+pub fn known(job: &Job, folder: &Path) -> Result<Vec<Measurement>> {
+    match std::fs::read(folder.join(KEPT)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        Some(kept) => Ok(kept),
+        None => measurements(&job.grid.experiments(), &job.paths.runs()),
+    }
+}
+
+/// Keeps the figures that a plan was made from in `folder`, unless some are kept there.
+pub fn keep(folder: &Path, finished: &[Measurement]) -> Result<()> {
+    let path = folder.join(KEPT);
+    if path.is_file() {
+        return Ok(());
+    }
+    let text = serde_json::to_vec_pretty(finished).map_err(|error| Error::library("serde_json", error))?;
+    atomic::write(&path, &text)
+}
 
 /// What each finished run among `experiments` measured; `runs` holds a folder an id. A run without times is passed over.
 pub fn measurements(experiments: &[Experiment], runs: &Path) -> Result<Vec<Measurement>> {
@@ -15,7 +46,8 @@ pub fn measurements(experiments: &[Experiment], runs: &Path) -> Result<Vec<Measu
     for experiment in experiments {
         let folder = runs.join(experiment.id.to_string());
         let Some(record) = hash::read_sealed(&folder.join("test.json"))? else { continue };
-        let (timing, provenance) = (std::fs::read_to_string(folder.join("timing.csv")), std::fs::read(folder.join("provenance.json")));
+        let (timing, provenance) =
+            (std::fs::read_to_string(folder.join("timing.csv")), std::fs::read(folder.join("provenance.json")));
         let (Ok(record), Ok(timing), Ok(provenance)) = (serde_json::from_slice(&record), timing, provenance) else { continue };
         let Ok(provenance) = serde_json::from_slice(&provenance) else { continue };
         found.extend(measurement(&record, &timing, &provenance));
@@ -90,7 +122,12 @@ mod tests {
         assert_eq!(measurements(&experiments, root.path()).unwrap(), []);
         hash::write_sealed(&folder.join("test.json"), &serde_json::to_vec(&record(&job)).unwrap()).unwrap();
         assert_eq!(measurements(&experiments, root.path()).unwrap().len(), 1);
+        let kept = root.path().join("kept");
+        keep(&kept, &measurements(&experiments, root.path()).unwrap()).unwrap();
         fs::remove_file(folder.join("timing.csv")).unwrap();
         assert_eq!(measurements(&experiments, root.path()).unwrap(), []);
+        // What was submitted is planned by the same figures for good.
+        keep(&kept, &[]).unwrap();
+        assert_eq!(known(&job, &kept).unwrap().len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! A job and a cluster → the jobs to submit: their experiments, array and resources.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Cluster, Experiment, GpuCounts, Job, Scheduler};
 use crate::error::{Error, Result};
@@ -49,7 +49,7 @@ pub struct PlannedJob {
 }
 
 /// What a job does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Chunks → packs, over MPI ranks.
@@ -202,7 +202,8 @@ fn training(job: &Job, cluster: &Cluster, experiments: &[Experiment], finished: 
         let resources = train_resources(cluster, &choice, turns);
         let alike = |group: &&mut Group| {
             // Without a scheduler nothing is asked for, and a script a size is enough.
-            group.class == class && (cluster.scheduler == Scheduler::None || (group.short == short && group.resources == resources))
+            group.class == class
+                && (cluster.scheduler == Scheduler::None || (group.short == short && group.resources == resources))
         };
         match groups.iter_mut().find(alike) {
             Some(group) => {
@@ -235,8 +236,18 @@ impl Group<'_> {
             self.members.iter().map(|member| Task { index: member.index, experiments: vec![member.index] }).collect()
         } else {
             let first = *packs;
-            let shared = self.members.chunks(a_task).map(|runs| runs.iter().map(|run| run.index).collect());
-            let tasks: Vec<Task> = shared.enumerate().map(|(n, experiments)| Task { index: first + n, experiments }).collect();
+            // Runs of one backbone end at about the same time, so that no GPU waits for another.
+            let mut backbones: Vec<&str> = Vec::new();
+            for member in &self.members {
+                if !backbones.contains(&member.id.backbone.as_str()) {
+                    backbones.push(&member.id.backbone);
+                }
+            }
+            let of =
+                |backbone: &str| self.members.iter().filter(|run| run.id.backbone == backbone).map(|run| run.index).collect();
+            let alike: Vec<Vec<usize>> = backbones.into_iter().map(of).collect();
+            let shared = alike.iter().flat_map(|runs| runs.chunks(a_task)).enumerate();
+            let tasks: Vec<Task> = shared.map(|(n, runs)| Task { index: first + n, experiments: runs.to_vec() }).collect();
             *packs += tasks.len();
             tasks
         };
@@ -264,7 +275,9 @@ fn names(groups: &[Group]) -> Vec<String> {
     for (position, group) in groups.iter().enumerate() {
         let size = group.class.0;
         let own = backbone(group).filter(|own| {
-            let rival = |(other, rival): (usize, &Group)| other != position && rival.class == group.class && backbone(rival).as_ref() == Some(own);
+            let rival = |(other, rival): (usize, &Group)| {
+                other != position && rival.class == group.class && backbone(rival).as_ref() == Some(own)
+            };
             !groups.iter().enumerate().any(rival)
         });
         let number = groups.iter().take(position + 1).filter(|other| other.class == group.class).count();
@@ -284,7 +297,8 @@ fn train_resources(cluster: &Cluster, choice: &Choice, turns: usize) -> Resource
     };
     let (per_node, whole) = (kind.nodes.per_node, kind.nodes.counts == GpuCounts::WholeNodes);
     // More GPUs than a node has are asked for as whole nodes; what does not divide is left for the policy to refuse.
-    let nodes = if kind.slice.is_none() && choice.gpus > per_node && choice.gpus % per_node == 0 { choice.gpus / per_node } else { 1 };
+    let nodes =
+        if kind.slice.is_none() && choice.gpus > per_node && choice.gpus % per_node == 0 { choice.gpus / per_node } else { 1 };
     let gpus_a_node = choice.gpus / nodes;
     let (gpus, tasks, cores, memory) = match (whole, choice.gpus) {
         // One process that starts the runs, with all of the node's cores.
@@ -324,11 +338,8 @@ fn preprocess(cluster: &Cluster) -> PlannedJob {
         resources.cpus_per_task = (cpu.cores / PREPROCESS_RANKS).max(1);
     } else if let Some(gpu) = gpu_resources(cluster, PREPROCESS_HOURS) {
         let cores = gpu.cpus_per_task;
-        resources = Resources {
-            tasks_per_node: PREPROCESS_RANKS.min(cores),
-            cpus_per_task: (cores / PREPROCESS_RANKS).max(1),
-            ..gpu
-        };
+        resources =
+            Resources { tasks_per_node: PREPROCESS_RANKS.min(cores), cpus_per_task: (cores / PREPROCESS_RANKS).max(1), ..gpu };
     }
     let what = "1.1 million images on 32 cores: 15 ms an image and core, the rest for reading the originals";
     fixed(Stage::Preprocess, "preprocess.sh", resources, PREPROCESS_HOURS, what)

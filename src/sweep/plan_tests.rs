@@ -39,14 +39,16 @@ fn runs_of_a_size_that_ask_for_the_same_share_an_array_of_their_documented_indic
     assert_eq!(asked(&paper(), "fir"), expected);
     // Where a wish makes them alike, one array is enough.
     let equal = with("[sweep]\ngpu = \"whole\"\nhours = 2");
-    let expected = [line("train-small", "0-23", "h100:1"), line("train-medium", "24-47", "h100:1"), line("train-large", "48-71", "h100:1")];
+    let expected =
+        [line("train-small", "0-23", "h100:1"), line("train-medium", "24-47", "h100:1"), line("train-large", "48-71", "h100:1")];
     assert_eq!(asked(&equal, "fir"), expected);
 }
 
 #[test]
 fn every_run_is_in_exactly_one_task_on_every_cluster() {
     for name in Cluster::names() {
-        let mut seen: Vec<usize> = train_jobs(&paper(), &name).iter().flat_map(|job| &job.tasks).flat_map(|task| task.experiments.clone()).collect();
+        let mut seen: Vec<usize> =
+            train_jobs(&paper(), &name).iter().flat_map(|job| &job.tasks).flat_map(|task| task.experiments.clone()).collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..72).collect::<Vec<_>>(), "{name}");
         let mut indices: Vec<usize> = train_jobs(&paper(), &name).iter().flat_map(PlannedJob::indices).collect();
@@ -61,9 +63,12 @@ fn every_run_is_in_exactly_one_task_on_every_cluster() {
 fn where_whole_nodes_are_rented_72_runs_become_18_jobs_of_four() {
     let jobs = train_jobs(&paper(), "tamia");
     assert_eq!(jobs.iter().map(|job| job.tasks.len()).sum::<usize>(), 18);
-    assert_eq!(jobs.iter().map(PlannedJob::array).collect::<Vec<_>>(), ["0-2", "3-5", "6-8", "9-11", "12-14", "15-17"]);
+    assert_eq!(jobs.iter().map(PlannedJob::array).collect::<Vec<_>>(), ["0-2", "3-5", "6-8", "9-11", "12-17"]);
     assert_eq!(jobs[2].tasks[1], Task { index: 7, experiments: vec![28, 29, 36, 37] });
     assert_eq!((jobs[0].resources.gpus_per_node.as_deref(), jobs[0].side_by_side), (Some("h100:4"), 4));
+    // Runs of both backbones share an array where they ask for the same, but never a node.
+    assert_eq!(jobs[4].tasks[2], Task { index: 14, experiments: vec![62, 63, 64, 65] });
+    assert_eq!(jobs[4].tasks[3], Task { index: 15, experiments: vec![54, 55, 56, 57] });
 }
 
 #[test]
@@ -130,7 +135,11 @@ fn a_sweep_past_the_limits_is_planned_with_a_note_on_slices_and_on_what_is_unkno
     let mut job = paper();
     job.grid.seeds = (1..=200).collect();
     let plan = plan(&job, &Cluster::load("trillium", None).unwrap()).unwrap();
-    assert!(plan.notes.iter().any(|note| note.contains("more than the 500 jobs") && note.contains("in slices")), "{:?}", plan.notes);
+    assert!(
+        plan.notes.iter().any(|note| note.contains("more than the 500 jobs") && note.contains("in slices")),
+        "{:?}",
+        plan.notes
+    );
     assert!(plan.notes.iter().any(|note| note.contains("indices above 1000")), "{:?}", plan.notes);
     assert_eq!(super::plan(&paper(), &Cluster::load("trillium", None).unwrap()).unwrap().notes, Vec::<String>::new());
 }

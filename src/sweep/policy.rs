@@ -216,7 +216,8 @@ fn calls_sbatch(line: &str) -> bool {
 }
 
 fn opens_a_command(word: &str) -> bool {
-    matches!(word, "if" | "then" | "else" | "elif" | "while" | "until" | "do" | "!" | "exec" | "time" | "command") || word.contains('=')
+    matches!(word, "if" | "then" | "else" | "elif" | "while" | "until" | "do" | "!" | "exec" | "time" | "command")
+        || word.contains('=')
 }
 
 /// An account must be one plain word: `#SBATCH` lines are read by Slurm, not by a shell, so quoting would not help.

@@ -94,7 +94,8 @@ fn no_more_is_asked_of_a_node_than_it_has() {
 
 #[test]
 fn trillium_gives_one_gpu_or_whole_nodes_of_them() {
-    for (asked, nodes, allowed) in [("h100:1", 1, true), ("h100:4", 1, true), ("h100:4", 2, true), ("h100:2", 1, false), ("h100:1", 2, false)]
+    for (asked, nodes, allowed) in
+        [("h100:1", 1, true), ("h100:4", 1, true), ("h100:4", 2, true), ("h100:2", 1, false), ("h100:1", 2, false)]
     {
         let rules = broken("trillium", &Resources { nodes, memory: None, ..gpus(asked) });
         assert_eq!(rules.is_empty(), allowed, "{asked} on {nodes}: {rules:?}");
@@ -130,11 +131,15 @@ fn trilliums_jobs_submit_no_jobs() {
     let (trillium, fir) = (cluster("trillium"), cluster("fir"));
     assert_eq!(from_inside_a_job(&trillium).unwrap().rule, "sbatch_from_jobs");
     assert_eq!((from_inside_a_job(&fir), from_inside_a_job(&cluster("tamia"))), (None, None));
-    for calls in ["sbatch next.sh", "x=1 && sbatch next.sh", "next=$(sbatch --parsable a.sh)", "if sbatch a.sh; then", "A=b sbatch x"] {
+    for calls in
+        ["sbatch next.sh", "x=1 && sbatch next.sh", "next=$(sbatch --parsable a.sh)", "if sbatch a.sh; then", "A=b sbatch x"]
+    {
         assert_eq!(script(&trillium, calls).len(), 1, "{calls}");
         assert_eq!(script(&fir, calls), [], "{calls}");
     }
-    for quiet in ["# sbatch next.sh", "echo \"go on with sbatch --array=1 x\" >&2", "echo sbatch", "#SBATCH --time=1", "mysbatch x"] {
+    for quiet in
+        ["# sbatch next.sh", "echo \"go on with sbatch --array=1 x\" >&2", "echo sbatch", "#SBATCH --time=1", "mysbatch x"]
+    {
         assert_eq!(script(&trillium, quiet), [], "{quiet}");
     }
 }

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Cluster, Job};
 use crate::error::{Error, Result};
+use crate::sweep::estimate::Measurement;
 use crate::sweep::local::write_files;
 use crate::sweep::manifest::{manifest, sweep_of};
-use crate::sweep::plan::{Plan, PlannedJob, plan};
+use crate::sweep::measured;
+use crate::sweep::plan::{Plan, PlannedJob, plan_with};
 use crate::sweep::render::{Rendering, render, templates};
 
 /// What a person says of a sweep.
@@ -28,6 +30,8 @@ pub struct Prepared {
     pub job: Job,
     /// Its jobs on the cluster.
     pub plan: Plan,
+    /// The finished runs that its times rest on.
+    pub finished: Vec<Measurement>,
     /// Holds the scripts and the journal: `{output}/slurm/{cluster}`.
     pub folder: PathBuf,
     /// The rendering: name → text.
@@ -42,18 +46,20 @@ impl Prepared {
     /// Plans and renders; nothing is written yet.
     pub fn new(job_file: &Path, cluster: &Cluster, wishes: Wishes) -> Result<Self> {
         let (job, written) = (Job::load(job_file)?, Job::as_written(job_file)?);
-        let plan = plan(&written, cluster)?;
         let folder = folder_of(&job, &cluster.name);
+        let finished = measured::known(&job, &folder)?;
+        let plan = plan_with(&written, cluster, &finished)?;
         let Wishes { account, ranks, .. } = wishes;
         let rendering = Rendering { job: &written, job_file, folder: &folder, account, ranks };
         let files = render(&plan, &rendering, templates(wishes.templates)?)?;
         let (manifest, sweep) = (manifest(&job, &files)?, sweep_of(&job.paths.output)?);
-        Ok(Self { job, plan, folder, files, manifest, sweep })
+        Ok(Self { job, plan, finished, folder, files, manifest, sweep })
     }
 
     /// Writes the scripts and the tables beside them.
     pub fn write(&self) -> Result<()> {
-        write_files(&self.folder, &self.files)
+        write_files(&self.folder, &self.files)?;
+        measured::keep(&self.folder, &self.finished)
     }
 
     /// The text of a job's script.

@@ -1,25 +1,33 @@
-//! `sweep plan`: a job file → its experiments, and the jobs they make on a cluster.
+//! `sweep plan`: a job file → its experiments, and the jobs they make on a cluster, with what each asks for and costs.
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::Context;
 use crate::config::{Cluster, Job, Scheduler};
 use crate::error::{Exit, Result};
+use crate::sweep::cost::{Cost, YEAR, at_most, expected};
 use crate::sweep::estimate::slurm_time;
-use crate::sweep::plan::{Plan, Stage, plan};
+use crate::sweep::measured;
+use crate::sweep::plan::{Plan, PlannedJob, Stage, plan_with};
 
 /// Arguments of `sweep plan`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bioscan-hpc sweep plan jobs/bioscan-1m.toml
-  bioscan-hpc sweep plan jobs/bioscan-1m.toml --cluster fir --json | jq .jobs
+  bioscan-hpc sweep plan jobs/bioscan-1m.toml --cluster fir
+  bioscan-hpc sweep plan jobs/bioscan-1m.toml --cluster fir --json | jq .total.expected
 
-With --json: {job, experiments: [{index, id, partition, label, backbone, loss, seed}], cluster, jobs:
-[{script, stage, array, tasks, runs, assumed_hours, minutes, nodes, tasks_per_node, cpus_per_task, gpus_per_node,
-memory}]}; `cluster` and `jobs` are null without --cluster, and `jobs` where
-no scheduler is asked for anything.")]
+Times are measured where finished runs of the same backbone lie in the output folder, and assumed otherwise; each says
+which. What an account is charged follows the time a job lasts; a time limit that is asked for and not used costs nothing.
+
+With --json: {job, experiments: [{index, id, partition, label, backbone, loss, seed}], cluster, jobs: [{script, stage,
+array, tasks: [{index, experiments}], side_by_side, rounds, runs, estimate: {hours, source}, minutes, nodes,
+tasks_per_node, cpus_per_task, gpus_per_node, memory, expected, at_most}], total: {expected, at_most}, notes}, where
+expected and at_most are {gpu_hours, rgu_hours, core_hours, uncounted_gpu_hours}, and a source is {measured: {run, on,
+images_per_second}}, \"stated\" or {assumed: TEXT}. `cluster` is null without --cluster; `jobs`, `total` and `notes` are,
+too, where no scheduler is asked for anything.")]
 pub(super) struct Args {
     /// The job file
     job: PathBuf,
@@ -35,38 +43,106 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: Context) -> Result<Exit> {
     let job = Job::as_written(&args.job)?;
     let cluster = args.cluster.as_ref().map(|name| Cluster::load(name, args.profiles.as_deref())).transpose()?;
-    let planned = cluster.as_ref().map(|cluster| plan(&job, cluster)).transpose()?;
+    let planned = match &cluster {
+        Some(cluster) => Some(plan_with(&job, cluster, &measured::on_disk(&args.job, &cluster.name)?)?),
+        None => None,
+    };
+    // Without a scheduler nothing is asked for, so there is nothing more to say.
+    let asked = planned.as_ref().filter(|planned| planned.cluster.scheduler == Scheduler::Slurm);
     if context.json {
-        println!("{:#}", plan_json(&job, planned.as_ref()));
+        println!("{:#}", plan_json(&job, cluster.as_ref(), asked));
         return Ok(Exit::Done);
     }
     for experiment in job.grid.experiments() {
         println!("{:>4}  {}", experiment.index, experiment.id);
     }
-    // Without a scheduler nothing is asked for, so there is nothing more to say.
-    let Some(planned) = planned.filter(|planned| planned.cluster.scheduler == Scheduler::Slurm) else { return Ok(Exit::Done) };
-    println!(
-        "\n{:<18} {:<12} {:>5} {:>5} {:>12}  {:<10} {:>5} {:>6}",
-        "script", "array", "tasks", "runs", "time", "gpus", "cores", "memory"
-    );
-    for job in &planned.jobs {
-        let (resources, runs) = (&job.resources, job.tasks.iter().map(|task| task.experiments.len()).sum::<usize>());
-        println!(
-            "{:<18} {:<12} {:>5} {:>5} {:>12}  {:<10} {:>5} {:>6}",
-            job.script,
-            job.array(),
-            job.tasks.len().max(1),
-            runs,
-            slurm_time(resources.minutes),
-            resources.gpus_per_node.as_deref().unwrap_or("-"),
-            resources.tasks_per_node * resources.cpus_per_task,
-            resources.memory.as_deref().unwrap_or("-"),
-        );
+    if let Some(planned) = asked {
+        print!("{}", words(planned));
     }
     Ok(Exit::Done)
 }
 
-fn plan_json(job: &Job, planned: Option<&Plan>) -> serde_json::Value {
+/// A table of the jobs, where their times come from, and what they cost.
+fn words(plan: &Plan) -> String {
+    let mut text = String::new();
+    let jobs = &plan.jobs;
+    let width = |cell: &dyn Fn(&PlannedJob) -> usize, title: &str| jobs.iter().map(cell).max().unwrap_or(0).max(title.len());
+    let gpus = |job: &PlannedJob| job.resources.gpus_per_node.clone().unwrap_or_else(|| "-".into());
+    let (scripts, arrays) = (width(&|job| job.script.len(), "script"), width(&|job| job.array().len(), "array"));
+    let kinds = width(&|job| gpus(job).len(), "gpus a node");
+    text.push_str(&format!(
+        "\n{:<scripts$}  {:<arrays$}  {:>5} {:>4}  {:>10}  {:<kinds$}  {:>5} {:>5} {:>6}  {:>9} {:>9} {:>10}\n",
+        "script",
+        "array",
+        "tasks",
+        "runs",
+        "time",
+        "gpus a node",
+        "nodes",
+        "cores",
+        "memory",
+        "GPU-hours",
+        "RGU-hours",
+        "core-hours"
+    ));
+    let (mut all, mut most) = (Cost::default(), Cost::default());
+    for job in jobs {
+        let (resources, cost) = (&job.resources, expected(job, &plan.cluster));
+        all += cost;
+        most += at_most(job, &plan.cluster);
+        let time = slurm_time(resources.minutes);
+        text.push_str(&format!(
+            "{:<scripts$}  {:<arrays$}  {:>5} {:>4}  {time:>10}  {:<kinds$}  {:>5} {:>5} {:>6}  {}\n",
+            job.script,
+            job.array(),
+            job.tasks.len().max(1),
+            job.runs(),
+            gpus(job),
+            resources.nodes,
+            resources.tasks_per_node * resources.cpus_per_task,
+            resources.memory.as_deref().unwrap_or("-"),
+            cells(&cost),
+        ));
+    }
+    let before = scripts + arrays + kinds + 49;
+    text.push_str(&format!("{:<before$}  {}\n", "expected", cells(&all)));
+    text.push_str(&format!("{:<before$}  {}\n", "at most, where every task lasts as long as it may", cells(&most)));
+    text.push_str("\nTime of one run:\n");
+    for job in jobs {
+        text.push_str(&format!("- {}: {:.1} h, {}\n", job.script, job.estimate.hours, job.estimate.source));
+    }
+    text.push('\n');
+    text.push_str(&units(plan, &all));
+    for note in &plan.notes {
+        text.push_str(&format!("Note: {note}\n"));
+    }
+    text
+}
+
+fn cells(cost: &Cost) -> String {
+    let or_dash = |value: f64| if value == 0.0 { "-".to_owned() } else { format!("{value:.1}") };
+    let units = if cost.uncounted_gpu_hours > 0.0 && cost.rgu_hours == 0.0 { "unknown".into() } else { or_dash(cost.rgu_hours) };
+    format!("{:>9} {units:>9} {:>10}", or_dash(cost.gpu_hours), or_dash(cost.core_hours))
+}
+
+/// What the units are, and where their values come from.
+fn units(plan: &Plan, all: &Cost) -> String {
+    let cluster = &plan.cluster;
+    let years = format!("{:.4} RGU-years, {:.4} core-years", all.rgu_hours / YEAR, all.core_hours / YEAR);
+    let source = cluster.source("charge.cores_per_rgu");
+    let mut text =
+        format!("Of an allocation: {years}. Charged is the largest of a job's GPUs, cores and memory, in bundles ({source}).\n");
+    if all.uncounted_gpu_hours > 0.0 {
+        let source = cluster.source("gpus.0.rgu");
+        text.push_str(&format!(
+            "{:.1} GPU-hours are not among them: what such a GPU is worth is {source}.\n",
+            all.uncounted_gpu_hours
+        ));
+    }
+    text
+}
+
+fn plan_json(job: &Job, cluster: Option<&Cluster>, asked: Option<&Plan>) -> Value {
     let experiments = job.grid.experiments().into_iter().map(|experiment| {
         json!({
             "index": experiment.index,
@@ -78,29 +154,43 @@ fn plan_json(job: &Job, planned: Option<&Plan>) -> serde_json::Value {
             "seed": experiment.id.seed,
         })
     });
-    let jobs = planned.filter(|planned| planned.cluster.scheduler == Scheduler::Slurm).map(|planned| {
-        planned.jobs.iter().map(|job| {
-            let resources = &job.resources;
-            json!({
-                "script": job.script,
-                "stage": job.stage,
-                "array": (job.stage == Stage::Train).then(|| job.array()),
-                "tasks": job.tasks.len().max(1),
-                "runs": job.tasks.iter().map(|task| task.experiments.len()).sum::<usize>(),
-                "assumed_hours": job.estimate.hours,
-                "minutes": resources.minutes,
-                "nodes": resources.nodes,
-                "tasks_per_node": resources.tasks_per_node,
-                "cpus_per_task": resources.cpus_per_task,
-                "gpus_per_node": resources.gpus_per_node,
-                "memory": resources.memory,
-            })
-        })
+    let total = asked.map(|plan| {
+        let (mut all, mut most) = (Cost::default(), Cost::default());
+        for job in &plan.jobs {
+            all += expected(job, &plan.cluster);
+            most += at_most(job, &plan.cluster);
+        }
+        json!({"expected": all, "at_most": most})
     });
     json!({
         "job": job.name,
         "experiments": experiments.collect::<Vec<_>>(),
-        "cluster": planned.map(|planned| &planned.cluster.name),
-        "jobs": jobs.map(Iterator::collect::<Vec<_>>),
+        "cluster": cluster.map(|cluster| &cluster.name),
+        "jobs": asked.map(|plan| plan.jobs.iter().map(|job| job_json(job, &plan.cluster)).collect::<Vec<_>>()),
+        "total": total,
+        "notes": asked.map(|plan| &plan.notes),
+    })
+}
+
+fn job_json(job: &PlannedJob, cluster: &Cluster) -> Value {
+    let resources = &job.resources;
+    let tasks = job.tasks.iter().map(|task| json!({"index": task.index, "experiments": task.experiments}));
+    json!({
+        "script": job.script,
+        "stage": job.stage,
+        "array": (job.stage == Stage::Train).then(|| job.array()),
+        "tasks": tasks.collect::<Vec<_>>(),
+        "side_by_side": job.side_by_side,
+        "rounds": job.rounds(),
+        "runs": job.runs(),
+        "estimate": job.estimate,
+        "minutes": resources.minutes,
+        "nodes": resources.nodes,
+        "tasks_per_node": resources.tasks_per_node,
+        "cpus_per_task": resources.cpus_per_task,
+        "gpus_per_node": resources.gpus_per_node,
+        "memory": resources.memory,
+        "expected": expected(job, cluster),
+        "at_most": at_most(job, cluster),
     })
 }

@@ -1,17 +1,22 @@
 //! `sweep render`: a job file and a cluster → the scripts, and what to type there.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Cluster, Job, Scheduler};
 use crate::error::{Exit, Result};
-use crate::sweep::local;
-use crate::sweep::plan::{Plan, Stage, plan};
+use crate::sweep::plan::{Plan, Stage, plan_with};
 use crate::sweep::render::{Rendering, render, templates};
+use crate::sweep::{local, measured, metafarm};
 
 /// Arguments of `sweep render`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval")]
+#[command(after_help = "Examples:
+  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval
+  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval --metafarm
+
+What the cluster would refuse is refused here, with the rule and its source. With --metafarm there is, besides, a farm
+for each array in DIR/metafarm: table.dat, single_case.sh, job_script.sh and final.sh.")]
 pub(super) struct Args {
     /// The job file; the scripts name it as it is named here, so submit them from this folder
     job: PathBuf,
@@ -30,6 +35,9 @@ pub(super) struct Args {
     /// Take script templates from this folder where it has them
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
+    /// Write the files of META-Farm, too
+    #[arg(long)]
+    metafarm: bool,
     /// Ranks of a run without Slurm
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     ranks: u32,
@@ -39,10 +47,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let job = Job::as_written(&args.job)?;
     let cluster = Cluster::load(&args.cluster, args.profiles.as_deref())?;
-    let planned = plan(&job, &cluster)?;
+    let planned = plan_with(&job, &cluster, &measured::on_disk(&args.job, &cluster.name)?)?;
     let rendering =
         Rendering { job: &job, job_file: &args.job, folder: &args.out, account: args.account.as_deref(), ranks: args.ranks };
-    let files = render(&planned, &rendering, templates(args.templates.as_deref())?)?;
+    let sources = templates(args.templates.as_deref())?;
+    let mut files = if args.metafarm { metafarm::render(&planned, &rendering, sources.clone())? } else { BTreeMap::new() };
+    files.extend(render(&planned, &rendering, sources)?);
     local::write_files(&args.out, &files)?;
     tracing::info!("{} files in {}", files.len(), args.out.display());
     if cluster.scheduler == Scheduler::Slurm {
@@ -63,7 +73,8 @@ fn commands(planned: &Plan, job_file: &Path, folder: &Path) -> Result<String> {
         match job.stage {
             Stage::Preprocess => lines.push(format!("pre=$(sbatch --parsable {script})")),
             Stage::Train => {
-                let name = &job.class;
+                // `train-small-resnet50` → a name that a shell takes.
+                let name: String = job.name().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
                 lines.push(format!("{name}=$(sbatch --parsable --dependency=afterok:$pre --kill-on-invalid-dep=yes {script})"));
                 arrays.push_str(&format!(":${name}"));
             }

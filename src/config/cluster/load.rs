@@ -58,10 +58,7 @@ impl Cluster {
             ),
             (self.name.is_empty(), "`name` is empty"),
             (!ascending, "`walltime.bins` must ascend"),
-            (
-                self.gpus.iter().any(|gpu| gpu.per_node == 0),
-                "`gpus.per_node` must be at least 1",
-            ),
+            (self.gpus.iter().any(|gpu| gpu.per_node == 0), "`gpus.per_node` must be at least 1"),
             (
                 self.gpu_kinds().any(|kind| kind.speed().is_nan() || kind.speed() <= 0.0),
                 "`speed` of a GPU or a slice must be a positive number",

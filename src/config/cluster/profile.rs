@@ -179,9 +179,9 @@ impl Cluster {
     /// What `name` is here: Slurm's name of a GPU or of a slice, or the end of a slice's behind an underscore, as `1g.10gb`.
     #[must_use]
     pub fn gpu_kind(&self, name: &str) -> Option<GpuKind<'_>> {
-        self.gpu_kinds().find(|kind| kind.name() == name).or_else(|| {
-            self.gpu_kinds().find(|kind| kind.name().strip_suffix(name).is_some_and(|front| front.ends_with('_')))
-        })
+        self.gpu_kinds()
+            .find(|kind| kind.name() == name)
+            .or_else(|| self.gpu_kinds().find(|kind| kind.name().strip_suffix(name).is_some_and(|front| front.ends_with('_'))))
     }
 
     /// Where the value of `key` comes from, or why it is absent, as the profile says: `walltime.max`, `gpus.0.counts`.
