@@ -181,6 +181,89 @@ fn the_plan_for_a_cluster_is_as_it_was() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&plan["jobs"]).unwrap());
 }
 
+#[test]
+fn the_plan_in_words_shows_every_job_its_cost_and_where_its_time_comes_from() {
+    let mut command = cargo_bin_cmd!("bioscan-hpc");
+    let output = command.args(["sweep", "plan", "jobs/bioscan-1m.toml", "--cluster", "fir"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    insta::assert_snapshot!(text.split_once("\n\n").unwrap().1);
+}
+
+#[test]
+fn a_finished_run_replaces_the_assumed_times_of_its_backbone() {
+    let lab = Lab::new();
+    let plan = || {
+        let output =
+            cargo_bin_cmd!("bioscan-hpc").args(["sweep", "plan", "--json", "--cluster", "fir"]).arg(&lab.job).output().unwrap();
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let of = |name: &str| {
+            let job =
+                plan["jobs"].as_array().unwrap().iter().find(|job| job["script"].as_str().unwrap().starts_with(name)).unwrap();
+            job["estimate"].clone()
+        };
+        (of("train-large-resnet50"), of("train-large-vit"))
+    };
+    assert!(plan().0["source"]["assumed"].is_string());
+    let loaded = Job::load(&lab.job).unwrap();
+    runs::finish(&lab.at("out/runs"), &runs::record(&loaded, 0, 8));
+    let run = lab.at("out/runs/small_insect_order-resnet50-CE-s1");
+    fs::write(run.join("timing.csv"), "epoch,images,seconds,images_per_second\n0,35000,100.000,350.0\n").unwrap();
+    let mut provenance = serde_json::to_value(bioscan_hpc::telemetry::Provenance::here(1, 4, "cuda:0")).unwrap();
+    provenance["slurm_gpus"] = "h100:1".into();
+    fs::write(run.join("provenance.json"), provenance.to_string()).unwrap();
+    let (resnet, vit) = plan();
+    assert_eq!(resnet["source"]["measured"]["run"], "small_insect_order-resnet50-CE-s1");
+    // 100 epochs of 790,000 images at 350 a second, and a fifth to spare.
+    assert!((resnet["hours"].as_f64().unwrap() - 100.0 * 790_000.0 / 350.0 * 1.2 / 3600.0).abs() < 1e-6, "{resnet}");
+    assert!(vit["source"]["assumed"].is_string());
+}
+
+#[test]
+fn what_a_cluster_would_refuse_is_refused_with_the_rule_and_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = folder.path().join("job.toml");
+    fs::write(&job, fs::read_to_string("jobs/bioscan-1m.toml").unwrap() + "[sweep]\ngpus = 2\n").unwrap();
+    insta::assert_snapshot!(refusal(&["sweep", "plan", job.to_str().unwrap(), "--cluster", "trillium"]));
+}
+
+#[test]
+fn the_program_copied_elsewhere_has_its_profiles_and_templates_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("copied");
+    fs::copy(assert_cmd::cargo::cargo_bin!("bioscan-hpc"), &program).unwrap();
+    fs::copy("jobs/bioscan-1m.toml", folder.path().join("job.toml")).unwrap();
+    let arguments = ["-q", "sweep", "render", "job.toml", "--cluster", "narval", "--out", "scripts", "--metafarm"];
+    let output = Command::new(&program).args(arguments).current_dir(folder.path()).env_clear().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(fs::read_to_string(folder.path().join("scripts/preprocess.sh")).unwrap().starts_with("#!/bin/bash"));
+    assert!(folder.path().join("scripts/metafarm/train-large-resnet50/table.dat").is_file());
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_ends_with_5() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = runs::paper_job(folder.path());
+    let doctor = |given: &str| {
+        let mut command = cargo_bin_cmd!("bioscan-hpc");
+        command.args(["doctor", "--json"]).arg(&job).env("SLURM_CPUS_PER_TASK", given).env_remove("OMP_NUM_THREADS");
+        command.env_remove("SLURM_JOB_ID").env_remove("SLURM_JOB_GPUS").env_remove("SLURM_GPUS_ON_NODE");
+        let output = command.output().unwrap();
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (code, answer) = doctor("100000");
+    assert_eq!(code, Some(5));
+    let found: Vec<&str> =
+        answer["findings"].as_array().unwrap().iter().map(|finding| finding["what"].as_str().unwrap()).collect();
+    assert!(found.iter().any(|what| what.starts_with("Slurm gave 100000 cores a task")), "{found:?}");
+    assert_eq!(answer["facts"]["output"]["path"], lab_output(folder.path()));
+    let (_, answer) = doctor("1");
+    assert!(!answer.to_string().contains("cores a task"), "{answer}");
+}
+
+fn lab_output(folder: &Path) -> String {
+    folder.join("out").display().to_string()
+}
+
 /// What the program says on stderr, and that it ends with 2.
 fn refusal(arguments: &[&str]) -> String {
     let output = cargo_bin_cmd!("bioscan-hpc").args(arguments).env("NO_COLOR", "1").output().unwrap();
@@ -223,7 +306,7 @@ fn a_template_of_ones_own_replaces_the_built_in_one_and_its_faults_are_located()
     let output = render("def-smith");
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(fs::read_to_string(out.join("aggregate.sh")).unwrap(), "# charged to def-smith\n");
-    assert!(fs::read_to_string(out.join("train-small.sh")).unwrap().contains("#SBATCH --account=def-smith "));
+    assert!(fs::read_to_string(out.join("train-small-resnet50.sh")).unwrap().contains("#SBATCH --account=def-smith "));
     let commands = String::from_utf8(output.stdout).unwrap();
     assert!(
         commands.starts_with("mkdir -p logs\nbioscan-hpc metadata split jobs/bioscan-1m.toml\npre=$(sbatch --parsable "),

@@ -5,7 +5,7 @@
 #
 #SBATCH --job-name=bioscan-1m-preprocess
 # No --account here: `export SBATCH_ACCOUNT=aip-yourpi` before sbatch, or render again with --account.
-#SBATCH --time=0-03:00:00                    # assumed: 3 h, rounded up into the cluster's bins
+#SBATCH --time=0-03:00:00                    # 3.0 h (assumed: 1.1 million images on 32 cores: 15 ms an image and core, the rest for reading the originals), rounded up into the cluster's bins
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=16                 # ranks: they share the 113 chunks
 #SBATCH --cpus-per-task=3                    # threads of a rank
@@ -29,32 +29,41 @@ bioscan=${BIOSCAN_HPC:-bioscan-hpc}
 job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
 
-# In the background, because bash runs traps only between commands.
-srun --cpus-per-task="$SLURM_CPUS_PER_TASK" "$bioscan" preprocess "$job" &
-pids=("$!")
-
 # The program saves a checkpoint when told to stop, and then ends with 85. mpirun and srun pass USR1 on to their ranks.
-trap 'told=yes; kill -USR1 "${pids[@]}" 2>/dev/null || true' USR1 TERM
+pids=()
+stopping=
+trap 'stopping=yes; told=yes; kill -USR1 "${pids[@]}" 2>/dev/null || true' USR1 TERM
 
 code=0
 unfinished=
-for pid in "${pids[@]}"; do
-    # A trapped signal ends `wait` early, so wait again: bash keeps the status of a child that has ended.
-    told=yes
-    while [[ -n $told ]]; do
-        told=
-        ended=0
-        wait "$pid" || ended=$?
+finish() {
+    local pid ended told
+    # A signal that came before there was anything to pass it on to.
+    [[ -z $stopping ]] || kill -USR1 "${pids[@]}" 2>/dev/null || true
+    for pid in "${pids[@]}"; do
+        # A trapped signal ends `wait` early, so wait again: bash keeps the status of a child that has ended.
+        told=yes
+        while [[ -n $told ]]; do
+            told=
+            ended=0
+            wait "$pid" || ended=$?
+        done
+        case $ended in
+            0) ;;
+            # One bad image, or one missing run, must not stop the jobs that wait for this one.
+            3) echo "done, but some inputs were quarantined (exit 3): the summary is above, the list in quarantine.csv" ;;
+            4) echo "incomplete (exit 4): what is missing is listed above" ;;
+            85) unfinished=yes ;;
+            *) code=$ended ;;
+        esac
     done
-    case $ended in
-        0) ;;
-        # One bad image, or one missing run, must not stop the jobs that wait for this one.
-        3) echo "done, but some inputs were quarantined (exit 3): the summary is above, the list in quarantine.csv" ;;
-        4) echo "incomplete (exit 4): what is missing is listed above" ;;
-        85) unfinished=yes ;;
-        *) code=$ended ;;
-    esac
-done
+    pids=()
+}
+
+# In the background, because bash runs traps only between commands.
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" "$bioscan" preprocess "$job" &
+pids=("$!")
+finish
 
 if [[ -n $unfinished ]]; then
     # SLURM_RESTART_COUNT is unset, not 0, in a first life. The bound keeps a job that never gets anywhere from running for ever.

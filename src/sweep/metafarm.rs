@@ -75,8 +75,8 @@ mod tests {
     #[test]
     fn where_whole_nodes_are_rented_a_case_holds_as_many_runs_as_a_node_has_gpus() {
         let files = farms("tamia").unwrap();
-        let table = &files["metafarm/train-large-resnet50/table.dat"];
-        assert_eq!(table.lines().map(|line| line.split(' ').count()).collect::<Vec<_>>(), [4, 4, 4]);
+        let table = &files["metafarm/train-large/table.dat"];
+        assert_eq!(table.lines().map(|line| line.split(' ').count()).collect::<Vec<_>>(), [4; 6]);
         assert!(farms("local").is_err());
     }
 }
