@@ -207,14 +207,14 @@ fn a_finished_run_replaces_the_assumed_times_of_its_backbone() {
     let loaded = Job::load(&lab.job).unwrap();
     runs::finish(&lab.at("out/runs"), &runs::record(&loaded, 0, 8));
     let run = lab.at("out/runs/small_insect_order-resnet50-CE-s1");
-    fs::write(run.join("timing.csv"), "epoch,images,seconds,images_per_second\n0,35000,100.000,350.0\n").unwrap();
+    fs::write(run.join("timing.csv"), "epoch,images,seconds,images_per_second\n0,35000,50.000,700.0\n").unwrap();
     let mut provenance = serde_json::to_value(bioscan_hpc::telemetry::Provenance::here(1, 4, "cuda:0")).unwrap();
     provenance["slurm_gpus"] = "h100:1".into();
     fs::write(run.join("provenance.json"), provenance.to_string()).unwrap();
     let (resnet, vit) = plan();
     assert_eq!(resnet["source"]["measured"]["run"], "small_insect_order-resnet50-CE-s1");
-    // 100 epochs of 790,000 images at 350 a second, and a fifth to spare.
-    assert!((resnet["hours"].as_f64().unwrap() - 100.0 * 790_000.0 / 350.0 * 1.2 / 3600.0).abs() < 1e-6, "{resnet}");
+    // 100 epochs of 790,000 images at 700 a second, and a fifth to spare.
+    assert!((resnet["hours"].as_f64().unwrap() - 100.0 * 790_000.0 / 700.0 * 1.2 / 3600.0).abs() < 1e-6, "{resnet}");
     assert!(vit["source"]["assumed"].is_string());
 }
 
@@ -236,7 +236,7 @@ fn the_program_copied_elsewhere_has_its_profiles_and_templates_with_it() {
     let output = Command::new(&program).args(arguments).current_dir(folder.path()).env_clear().output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(fs::read_to_string(folder.path().join("scripts/preprocess.sh")).unwrap().starts_with("#!/bin/bash"));
-    assert!(folder.path().join("scripts/metafarm/train-large-resnet50/table.dat").is_file());
+    assert!(folder.path().join("scripts/metafarm/train-small-resnet50/table.dat").is_file());
 }
 
 #[test]

@@ -215,9 +215,10 @@ pub(super) fn environment(templates: BTreeMap<String, String>) -> Result<Environ
     environment.add_filter("word", |text: &str| quote::word(text).map_err(refused));
     environment.add_filter("path", |text: &str| quote::path(text).map_err(refused));
     environment.add_filter("comment", |text: &str| quote::comment(text));
-    environment.add_function("directive", |option: &str, reason: &str| match reason {
-        "" => format!("#SBATCH {option}"),
-        reason => format!("#SBATCH {option:<36} # {reason}"),
+    // Slurm reads such a line and bash skips it: nothing in it may end it.
+    environment.add_function("directive", |option: &str, reason: &str| match (quote::comment(option), quote::comment(reason)) {
+        (option, reason) if reason.is_empty() => format!("#SBATCH {option}"),
+        (option, reason) => format!("#SBATCH {option:<36} # {reason}"),
     });
     for (name, text) in templates {
         environment.add_template_owned(name, text).map_err(template_error)?;

@@ -107,9 +107,10 @@ fn words(plan: &Plan) -> String {
     let before = scripts + arrays + kinds + 49;
     text.push_str(&format!("{:<before$}  {}\n", "expected", cells(&all)));
     text.push_str(&format!("{:<before$}  {}\n", "at most, where every task lasts as long as it may", cells(&most)));
-    text.push_str("\nTime of one run:\n");
+    text.push_str("\nTime of one run; in training a fifth of it is to spare:\n");
     for job in jobs {
-        text.push_str(&format!("- {}: {:.1} h, {}\n", job.script, job.estimate.hours, job.estimate.source));
+        let rounds = if job.rounds() > 1 { format!(", {} in a row", job.rounds()) } else { String::new() };
+        text.push_str(&format!("- {}: {:.1} h{rounds}, {}\n", job.script, job.estimate.hours, job.estimate.source));
     }
     text.push('\n');
     text.push_str(&units(plan, &all));
