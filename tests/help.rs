@@ -12,7 +12,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
-    let paths: [&[&str]; 17] = [
+    let paths: [&[&str]; 18] = [
         &[],
         &["synth"],
         &["import"],
@@ -30,6 +30,7 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["sweep", "submit"],
         &["aggregate"],
         &["verify"],
+        &["doctor"],
     ];
     for path in paths {
         let text = help(path);
