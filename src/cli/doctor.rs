@@ -17,8 +17,8 @@ use crate::error::{Exit, Result};
   bioscan-hpc doctor jobs/bioscan-1m.toml
   srun --ntasks=2 --gpus-per-node=h100:1 bioscan-hpc doctor --json | jq .findings
 
-Exit code 5: something is wrong; the setting that mends it stands beside it. With --json: {facts, findings: [{what,
-setting}]}.")]
+Exit code 5: something is wrong; the setting that mends it stands beside it.
+With --json: {facts, findings: [{what, setting}]}.")]
 pub struct Args {
     /// A job file: its output folder is looked at too
     job: Option<PathBuf>,

@@ -297,8 +297,11 @@ fn train_resources(cluster: &Cluster, choice: &Choice, turns: usize) -> Resource
     };
     let (per_node, whole) = (kind.nodes.per_node, kind.nodes.counts == GpuCounts::WholeNodes);
     // More GPUs than a node has are asked for as whole nodes; what does not divide is left for the policy to refuse.
-    let nodes =
-        if kind.slice.is_none() && choice.gpus > per_node && choice.gpus.is_multiple_of(per_node) { choice.gpus / per_node } else { 1 };
+    let nodes = if kind.slice.is_none() && choice.gpus > per_node && choice.gpus.is_multiple_of(per_node) {
+        choice.gpus / per_node
+    } else {
+        1
+    };
     let gpus_a_node = choice.gpus / nodes;
     let (gpus, tasks, cores, memory) = match (whole, choice.gpus) {
         // One process that starts the runs, with all of the node's cores.

@@ -19,15 +19,17 @@ use crate::sweep::plan::{Plan, PlannedJob, Stage, plan_with};
   bioscan-hpc sweep plan jobs/bioscan-1m.toml --cluster fir
   bioscan-hpc sweep plan jobs/bioscan-1m.toml --cluster fir --json | jq .total.expected
 
-Times are measured where finished runs of the same backbone lie in the output folder, and assumed otherwise; each says
-which. What an account is charged follows the time a job lasts; a time limit that is asked for and not used costs nothing.
+Times are measured where finished runs of the same backbone lie in the output folder, and
+assumed otherwise; each says which. What an account is charged follows the time a job lasts; a
+time limit that is asked for and not used costs nothing.
 
-With --json: {job, experiments: [{index, id, partition, label, backbone, loss, seed}], cluster, jobs: [{script, stage,
-array, tasks: [{index, experiments}], side_by_side, rounds, runs, estimate: {hours, source}, minutes, nodes,
-tasks_per_node, cpus_per_task, gpus_per_node, memory, expected, at_most}], total: {expected, at_most}, notes}, where
-expected and at_most are {gpu_hours, rgu_hours, core_hours, uncounted_gpu_hours}, and a source is {measured: {run, on,
-images_per_second}}, \"stated\" or {assumed: TEXT}. `cluster` is null without --cluster; `jobs`, `total` and `notes` are,
-too, where no scheduler is asked for anything.")]
+With --json: {job, experiments: [{index, id, partition, label, backbone, loss, seed}], cluster,
+jobs: [{script, stage, array, tasks: [{index, experiments}], side_by_side, rounds, runs,
+estimate: {hours, source}, minutes, nodes, tasks_per_node, cpus_per_task, gpus_per_node, memory,
+expected, at_most}], total: {expected, at_most}, notes}, where expected and at_most are
+{gpu_hours, rgu_hours, core_hours, uncounted_gpu_hours}, and a source is {measured: {run, on,
+images_per_second}}, \"stated\" or {assumed: TEXT}. `cluster` is null without --cluster; `jobs`,
+`total` and `notes` are, too, where no scheduler is asked for anything.")]
 pub(super) struct Args {
     /// The job file
     job: PathBuf,

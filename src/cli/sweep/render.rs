@@ -15,8 +15,9 @@ use crate::sweep::{local, measured, metafarm};
   bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval
   bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval --metafarm
 
-What the cluster would refuse is refused here, with the rule and its source. With --metafarm there is, besides, a farm
-for each array in DIR/metafarm: table.dat, single_case.sh, job_script.sh and final.sh.")]
+What the cluster would refuse is refused here, with the rule and its source. With --metafarm
+there is, besides, a farm for each array in DIR/metafarm: table.dat, single_case.sh,
+job_script.sh and final.sh.")]
 pub(super) struct Args {
     /// The job file; the scripts name it as it is named here, so submit them from this folder
     job: PathBuf,
