@@ -11,6 +11,8 @@ cd "$(dirname "$0")/.."
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 6; }
 have() { command -v "$1" >/dev/null 2>&1; }
+# Daemons lie where only root's PATH leads.
+have_daemon() { have "$1" || [ -x "/usr/sbin/$1" ]; }
 pin() { sed -n "/^\[package.metadata.libtorch\]/,/^\[/s/^$1 *= *\"\(.*\)\"/\1/p" Cargo.toml; }
 
 # Each line: a test that succeeds where the thing is there, and the package that brings it.
@@ -30,6 +32,12 @@ needs_build() {
 needs_test() {
   have shellcheck || echo shellcheck
   have git || echo git
+  # A real Slurm of four daemons, started by the tests themselves as whoever runs them; nothing of it runs as a service.
+  have_daemon slurmctld || echo slurmctld
+  have_daemon slurmd || echo slurmd
+  have sbatch || echo slurm-client
+  have_daemon munged || echo munge
+  compgen -G '/usr/lib/*/slurm-wlm/select_cons_tres.so' >/dev/null || compgen -G '/usr/lib*/slurm/select_cons_tres.so' >/dev/null || echo slurm-wlm-basic-plugins
   # The h5py that reads our files back must be the one of the python3 that the tests call.
   /usr/bin/python3 -c 'import h5py' 2>/dev/null || echo python3-h5py
 }

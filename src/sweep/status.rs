@@ -249,7 +249,7 @@ fn run_status(
         memory: newest.and_then(|(submission, _)| submission.memory.as_deref()),
     };
     let (state, reason) = judge(state, evidence);
-    let begun = state != Standing::Done && folder.is_dir();
+    let begun = state == Standing::Running || state != Standing::Done && folder.is_dir();
     let log = (state != Standing::Done).then(|| logs::newest(job, experiment, tasks)).flatten();
     let last_line = log.as_deref().filter(|_| state == Standing::Failed).and_then(logs::last_word);
     Ok(RunStatus {

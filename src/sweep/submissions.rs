@@ -19,7 +19,7 @@ pub const NAME: &str = "submissions.jsonl";
 
 /// A line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Entry {
     /// `sbatch` is about to be called.
     Submitting(Submission),

@@ -230,12 +230,17 @@ impl SlurmLab {
         run(self.command("slurmd").args(["-c", "-N", node]).env(NODE, node));
     }
 
-    /// What a power cut does to a node: its daemon and everything that runs there is gone.
+    /// What a power cut does to a node: its daemon and everything that runs there is gone, before any of it can tell.
     pub fn kill_node(&self, node: &str) {
-        let of_node = |environment: &BTreeMap<String, String>| {
-            [NODE, "SLURMD_NODENAME"].iter().any(|name| environment.get(*name).is_some_and(|value| value == node))
+        let is = |name: &'static str| {
+            move |environment: &BTreeMap<String, String>| environment.get(name).is_some_and(|value| value == node)
         };
-        self.kill(of_node);
+        // Whoever would report the death of a task dies before it.
+        let tasks = self.own(is("SLURMD_NODENAME"));
+        let mut watchers = self.own(is(NODE));
+        watchers.extend(tasks.iter().copied().filter_map(step_above));
+        kill_all("KILL", &watchers);
+        self.kill(is("SLURMD_NODENAME"));
     }
 
     /// A program that talks to this Slurm and to no other.
@@ -319,20 +324,34 @@ impl SlurmLab {
         std::iter::once("slurmctld.log".to_owned()).chain(nodes).map(last).collect()
     }
 
-    /// Ends every process of this lab whose environment is `wanted`.
-    fn kill(&self, wanted: impl Fn(&BTreeMap<String, String>) -> bool) {
+    /// The processes of this lab whose environment is `wanted`.
+    fn own(&self, wanted: impl Fn(&BTreeMap<String, String>) -> bool) -> Vec<u32> {
         let mark = self.folder.path().display().to_string();
+        let mine = |environment: &BTreeMap<String, String>| environment.get(MARK) == Some(&mark) && wanted(environment);
+        processes().filter(|(_, environment)| mine(environment)).map(|(pid, _)| pid).collect()
+    }
+
+    /// Ends every process of this lab whose environment is `wanted`, and the steps above them.
+    fn kill(&self, wanted: impl Fn(&BTreeMap<String, String>) -> bool) {
         // Again and again, because a process may be starting another one just now.
         for _ in 0..50 {
-            let mine = |environment: &BTreeMap<String, String>| environment.get(MARK) == Some(&mark) && wanted(environment);
-            let pids: Vec<u32> = processes().filter(|(_, environment)| mine(environment)).map(|(pid, _)| pid).collect();
+            let mut pids = self.own(&wanted);
             if pids.is_empty() {
                 return;
             }
+            pids.extend(pids.clone().into_iter().filter_map(step_above));
             kill_all("KILL", &pids);
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The slurmstepd that is the parent of a task: its own environment is empty.
+fn step_above(pid: u32) -> Option<u32> {
+    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    let text = stat(pid)?;
+    let parent: u32 = text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+    stat(parent)?.contains("(slurmstepd").then_some(parent)
 }
 
 impl Drop for SlurmLab {

@@ -106,7 +106,7 @@ fn words(report: &Report, cluster: &str) -> String {
         lines.push(match sent.job {
             Some(job) => format!("submitted {}{array} as job {job}", sent.script),
             None => {
-                let words: Vec<String> = sent.arguments.iter().map(|argument| word(argument).unwrap_or_default()).collect();
+                let words: Vec<String> = sent.arguments.iter().map(|argument| quoted(argument)).collect();
                 format!("sbatch --parsable {}", words.join(" "))
             }
         });
@@ -128,6 +128,14 @@ fn words(report: &Report, cluster: &str) -> String {
     }
     lines.extend(report.notes.iter().cloned());
     lines.join("\n") + "\n"
+}
+
+/// An argument as a person would type it: `--name=value` with the value quoted alone, where it must be.
+fn quoted(argument: &str) -> String {
+    let (name, value) = argument.split_once('=').filter(|_| argument.starts_with("--")).map_or(("", argument), |pair| pair);
+    let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,:/".contains(c));
+    let value = if plain { value.to_owned() } else { word(value).unwrap_or_default() };
+    if name.is_empty() { value } else { format!("{name}={value}") }
 }
 
 /// Passes every script through `sbatch --test-only`.
