@@ -12,7 +12,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
-    let paths: [&[&str]; 18] = [
+    let paths: [&[&str]; 23] = [
         &[],
         &["synth"],
         &["import"],
@@ -28,6 +28,11 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["sweep", "plan"],
         &["sweep", "render"],
         &["sweep", "submit"],
+        &["sweep", "status"],
+        &["sweep", "why"],
+        &["sweep", "logs"],
+        &["sweep", "rerun"],
+        &["sweep", "cancel"],
         &["aggregate"],
         &["verify"],
         &["doctor"],

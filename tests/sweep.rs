@@ -288,8 +288,24 @@ fn a_misspelled_key_is_refused_with_its_line_and_the_nearest() {
 }
 
 #[test]
-fn submitting_to_a_scheduler_says_what_to_type_instead() {
-    insta::assert_snapshot!(refusal(&["sweep", "submit", "jobs/bioscan-1m.toml", "--cluster", "fir"]));
+fn what_a_job_would_miss_is_said_before_anything_is_submitted() {
+    let lab = Lab::new();
+    let submit = || {
+        let mut command = cargo_bin_cmd!("bioscan-hpc");
+        command.args(["-q", "sweep", "submit", "--cluster", "fir", "--dry-run"]).arg(&lab.job).current_dir(lab.root.path());
+        // A machine without Slurm.
+        let output = command.env("PATH", "/nowhere").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = submit();
+    assert!(code == Some(2) && text.contains("there is no dataset in data"), "{text}");
+    fs::create_dir_all(lab.at("data")).unwrap();
+    let (code, text) = submit();
+    assert!(code == Some(2) && text.contains("bioscan-hpc metadata split JOB.toml"), "{text}");
+    fs::write(lab.at("out/BIOSCAN_Insect_Dataset_metadata.tsv"), "image_file\n").unwrap();
+    let (code, text) = submit();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("sbatch --parsable --comment=bioscan-hpc:"), "{text}");
 }
 
 #[test]
@@ -331,6 +347,8 @@ fn the_status_is_read_off_the_runs_folders() {
     let output = cargo_bin_cmd!("bioscan-hpc").args(["sweep", "status", "--json"]).arg(&lab.job).output().unwrap();
     assert_eq!(output.status.code(), Some(4));
     let status: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(status["counts"], serde_json::json!({"done": 1, "running": 0, "incomplete": 1, "missing": 70}));
-    assert_eq!(status["runs"][1]["state"], "incomplete");
+    let counts =
+        ["done", "running", "pending", "checkpointed", "failed", "cancelled", "missing"].map(|word| &status["counts"][word]);
+    assert_eq!(counts, [1, 0, 0, 1, 0, 0, 70].map(Value::from).each_ref());
+    assert_eq!(status["runs"][1]["state"], "checkpointed");
 }

@@ -13,7 +13,7 @@ use crate::sweep::plan::{Plan, PlannedJob, plan_with};
 use crate::sweep::render::{Rendering, render, templates};
 
 /// What a person says of a sweep.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Wishes<'a> {
     /// The account to charge.
     pub account: Option<&'a str>,

@@ -3,7 +3,7 @@
 //! ```text
 //! contest.rs      contenders work in turns, in rounds; a ratio is taken within a round, so that a busy machine disturbs both alike
 //! peers.rs .py    the peers: long-lived Python processes that answer with their CPU time
-//! resize.rs crop.rs scaling.rs hdf5.rs memory.rs      one group of figures each, with its targets
+//! resize.rs crop.rs scaling.rs hdf5.rs memory.rs sweep.rs      one group of figures each, with its targets
 //! statistics.rs table.rs                      pure: medians, ratios, met or missed
 //! ```
 
@@ -16,8 +16,14 @@ mod peers;
 mod photographs;
 mod preprocess;
 mod resize;
+#[path = "../support/runs.rs"]
+#[expect(dead_code, reason = "shared with the tests")]
+mod runs;
 mod scaling;
+#[path = "../support/slurm.rs"]
+mod slurm;
 mod statistics;
+mod sweep;
 mod table;
 
 use std::collections::BTreeMap;
@@ -46,6 +52,8 @@ enum Figures {
     Hdf5,
     /// Memory of a rank over a chunk
     Memory,
+    /// Planning, status, and arrays beside submitit's
+    Sweep,
 }
 
 /// Measures the image path beside its peers.
@@ -101,6 +109,9 @@ fn main() -> Result<()> {
     }
     if wanted(Figures::Memory) {
         groups.push(memory::measure(args.chunk, at)?);
+    }
+    if wanted(Figures::Sweep) {
+        groups.extend(sweep::measure(rounds, at)?);
     }
     let machine = before.until_now();
     let text = format!("{}{}", table::markdown(&groups), machine.markdown(&versions));

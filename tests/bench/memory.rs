@@ -88,7 +88,7 @@ fn watch(job: &Path) -> Result<(Vec<f64>, f64)> {
 }
 
 /// The value of a line `name   1234 kB`.
-fn mebibytes(status: &str, name: &str) -> Option<f64> {
+pub fn mebibytes(status: &str, name: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kibibytes| kibibytes / 1024.0)
 }
