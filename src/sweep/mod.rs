@@ -14,16 +14,18 @@
 //! | [`render`] | the plan as files of readable bash |
 //! | [`metafarm`] | the same as farms of META-Farm |
 //! | [`prepared`], [`manifest`] | all that is known before a submission, and its hash |
-//! | [`feed`], [`sbatch`] | which tasks to submit now; the arguments of `sbatch` |
-//! | [`submit`], [`submissions`] | the submission itself, and its journal |
+//! | [`feed`], [`arguments`] | which tasks to submit now; the arguments of `sbatch` |
+//! | [`submit`], `desk`, [`submissions`] | the story of a submission, one call of `sbatch`, and the journal |
 //! | [`slurm`] | Slurm's commands and their answers |
 //! | [`state`], [`progress`], [`logs`] | what a run's folder and log say about it |
 //! | [`status`], [`verdict`], [`table`] | what has become of every run, and why, in words |
 //! | [`local`] | the scripts run here, a few at a time |
 
+pub mod arguments;
 pub mod array;
 mod choice;
 pub mod cost;
+mod desk;
 pub mod estimate;
 pub mod feed;
 pub mod local;
@@ -37,7 +39,6 @@ pub mod prepared;
 pub mod progress;
 pub mod quote;
 pub mod render;
-pub mod sbatch;
 pub mod slurm;
 pub mod state;
 pub mod status;

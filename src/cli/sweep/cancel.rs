@@ -17,7 +17,7 @@ use crate::sweep::slurm::Slurm;
 
 A run that is cancelled while it trains saves a checkpoint first; `sweep rerun` goes on from it.
 
-With --json: {cancelled, beside}: tasks, and the runs that shared them and go too.")]
+With --json: {cancelled, beside}: tasks, and the runs that shared a task with them and go too.")]
 pub(super) struct Args {
     /// The job file
     job: PathBuf,

@@ -8,8 +8,8 @@ use crate::cli::sweep::past::find;
 use crate::cli::sweep::submit::say;
 use crate::config::{Cluster, Scheduler};
 use crate::error::{Error, Exit, Result};
+use crate::sweep::arguments::More;
 use crate::sweep::prepared::{Prepared, Wishes};
-use crate::sweep::sbatch::More;
 use crate::sweep::slurm::{Pace, Slurm};
 use crate::sweep::status::{Knowledge, survey};
 use crate::sweep::submit::{Aim, submit};
@@ -22,8 +22,9 @@ use crate::sweep::verdict::Standing;
   bioscan-hpc sweep rerun jobs/bioscan-1m.toml --cluster fir --failed --more-memory 1.5
   bioscan-hpc sweep rerun jobs/bioscan-1m.toml --cluster fir --only 54,55 --more-time 2 --dry-run
 
-What is done, queued or running is left alone. The scripts are the same, with another --array; a run goes on from its
-checkpoint. Where several runs share a task, the task is submitted again, and its finished runs end at once.
+What is done, queued or running is left alone. The scripts are the same, with another --array; a run
+goes on from its checkpoint. Where several runs share a task, the task is submitted again, and its
+finished runs end at once.
 
 With --json: as `sweep submit`. Exit code 4: some runs are still neither done nor queued.")]
 pub(super) struct Args {

@@ -18,10 +18,11 @@ use crate::sweep::table::table;
   bioscan-hpc sweep status jobs/bioscan-1m.toml --watch
   bioscan-hpc sweep status jobs/demo.toml --json | jq .counts
 
-The runs' own folders have the first word, then one look at Slurm's queue, then the accounting where a site has one.
+The runs' own folders have the first word, then one look at Slurm's queue, then the accounting where
+a site has one.
 
-With --json: {job, clusters, counts: {done, running, pending, checkpointed, failed, cancelled, missing},
-stages: [{stage, job, phase, reason}], runs: [{index, id, state, reason, task, nodes,
+With --json: {job, clusters, counts: {done, running, pending, checkpointed, failed, cancelled,
+missing}, stages: [{stage, job, phase, reason}], runs: [{index, id, state, reason, task, nodes,
 progress: {epoch, epochs, images_per_second, seconds_left}, log, last_line}]}.
 
 Exit code 4: not every run is done.")]

@@ -22,14 +22,15 @@ use crate::sweep::submit::{Aim, Report, submit};
   bioscan-hpc sweep submit jobs/bioscan-1m.toml --cluster fir --account def-yourpi
   bioscan-hpc sweep submit jobs/demo.toml --cluster local --jobs 1 --ranks 2
 
-On a cluster: preprocessing, the training arrays behind it, the aggregation behind those, as far as they are not done, not queued and
-were not submitted before; so the same command twice submits nothing twice. Where the cluster takes fewer jobs, the same command
-later, or --feed, submits the rest. `sweep rerun` starts again what ended without a result.
+On a cluster: preprocessing, the training arrays behind it, the aggregation behind those, as far as
+they are not done, not queued and were not submitted before; so the same command twice submits
+nothing twice. Where the cluster takes fewer jobs, the same command later, or --feed, submits the
+rest. `sweep rerun` starts again what ended without a result.
 
-With --json: {sent: [{script, stage, array, job, arguments}], runs, done, held, waiting, ended, notes};
-with --cluster local: {done, of, stopped, failed: [{id, reason, log}]}.
+With --json: {sent: [{script, stage, array, job, arguments}], runs, done, held, waiting, ended,
+notes}; with --cluster local: {done, of, stopped, failed: [{id, reason, log}]}.
 
-Exit code 4: some runs are neither done nor queued; the answer says which command goes on with them.")]
+Exit code 4: some runs are neither done nor queued; the answer says how to go on with them.")]
 pub(super) struct Args {
     /// The job file; the scripts name it as it is named here
     job: PathBuf,

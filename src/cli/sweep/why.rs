@@ -16,7 +16,7 @@ use crate::sweep::table;
   bioscan-hpc sweep why jobs/bioscan-1m.toml large_insect_order-vit_base_patch16_224-CE-s1
   bioscan-hpc sweep why jobs/bioscan-1m.toml 54 --lines 40
 
-With --json: {run: {index, id, state, reason, task, nodes, progress, log, last_line}, tasks}.")]
+With --json: {run: as in `sweep status`, tasks}.")]
 pub(super) struct Args {
     /// The job file
     job: PathBuf,
