@@ -18,7 +18,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_bioscan-hpc");
 
 /// Four nodes that take two runs each: this machine may have two cores, and every run is a real process.
 fn site() -> Site {
-    let shape = Shape { nodes: 4, cores: 16, memory_mib: 64_000, gpus: vec![("h100".into(), 2)] };
+    let shape = Shape { nodes: 4, cores: 16, memory_mib: 256_000, gpus: vec![("h100".into(), 2)] };
     Site { shapes: vec![shape], ..Site::default() }
 }
 

@@ -97,7 +97,7 @@ fn what_is_queued_or_running_is_not_rerun() {
 
 #[test]
 fn where_runs_share_a_task_the_task_of_the_failed_one_is_submitted_again() {
-    let shape = Shape { nodes: 2, cores: 16, memory_mib: 64_000, gpus: vec![("h100".into(), 4)] };
+    let shape = Shape { nodes: 2, cores: 16, memory_mib: 256_000, gpus: vec![("h100".into(), 4)] };
     let site = Site { shapes: vec![shape], ..Site::default() };
     let whole = |profile: String| profile.replace("counts = \"any\"", "counts = \"whole_nodes\"");
     let Some(field) = Field::new(&site, 8, whole) else { return };

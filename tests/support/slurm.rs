@@ -49,7 +49,7 @@ impl Default for Site {
     /// Four nodes with four GPUs each.
     fn default() -> Self {
         Self {
-            shapes: vec![Shape { nodes: 4, cores: 16, memory_mib: 64_000, gpus: vec![("h100".into(), 4)] }],
+            shapes: vec![Shape { nodes: 4, cores: 16, memory_mib: 256_000, gpus: vec![("h100".into(), 4)] }],
             submit_plugin: None,
             settings: String::new(),
             node_timeout: 60,
@@ -72,7 +72,6 @@ submit_from_scratch = false
 memory_line = true
 [walltime]
 max = 168
-min = 1
 bins = [3, 12, 24, 72, 168]
 [limits]
 submitted = 1000
@@ -81,7 +80,7 @@ spec = "h100"
 nodes = 4
 per_node = 4
 node_cores = 16
-node_memory_mib = 64000
+node_memory_mib = 256000
 cores = 4
 memory_gib = 8
 counts = "any"
