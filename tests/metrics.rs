@@ -1,11 +1,34 @@
 //! Our metrics against scikit-learn's, from figures that `fixtures/make_metric_fixtures.py` wrote.
 
-use bioscan_hpc::evaluate::{Accumulator, DEFAULT_KS, Evaluation, majority_baseline};
+use bioscan_hpc::evaluate::{Accumulator, DEFAULT_KS, Evaluation, majority_baseline, thresholds};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Fixtures {
     cases: Vec<Case>,
+    probabilistic: Vec<Probabilistic>,
+}
+
+/// Probabilities are in units of 1/4096, exact in float32.
+#[derive(Deserialize)]
+struct Probabilistic {
+    name: String,
+    classes: usize,
+    validation: Vec<Vec<u16>>,
+    truth: Vec<usize>,
+    probabilities: Vec<Vec<u16>>,
+    ece: f64,
+    bins: Vec<u64>,
+    average_k: Vec<ExpectedAverage>,
+}
+
+#[derive(Deserialize)]
+struct ExpectedAverage {
+    k: usize,
+    lambda: f64,
+    micro: f64,
+    r#macro: f64,
+    named: f64,
 }
 
 #[derive(Deserialize)]
@@ -34,10 +57,14 @@ struct ExpectedTopK {
     r#macro: f64,
 }
 
-fn cases() -> Vec<Case> {
+fn fixtures() -> Fixtures {
     let fixtures: Fixtures = serde_json::from_str(include_str!("fixtures/metrics.json")).expect("the fixture is JSON");
-    assert!(!fixtures.cases.is_empty());
-    fixtures.cases
+    assert!(!fixtures.cases.is_empty() && !fixtures.probabilistic.is_empty());
+    fixtures
+}
+
+fn cases() -> Vec<Case> {
+    fixtures().cases
 }
 
 /// Counted on three ranks and merged.
@@ -50,6 +77,34 @@ fn evaluate(case: &Case) -> Evaluation {
     ranks.iter().for_each(|rank| whole.merge(rank));
     let labels: Vec<String> = (0..case.classes).map(|class| format!("class {class}")).collect();
     Evaluation::new(&whole, &labels, case.truth.len() as u64)
+}
+
+#[test]
+fn calibration_has_scikit_learns_bins_and_average_k_is_plantnets() {
+    for case in fixtures().probabilistic {
+        let as_f32 = |row: &Vec<u16>| row.iter().map(|&units| f32::from(units) / 4096.0).collect::<Vec<_>>();
+        let mut validation: Vec<f32> = case.validation.iter().flat_map(as_f32).collect();
+        let empty =
+            Accumulator::new(case.classes, &DEFAULT_KS).with_thresholds(&thresholds(&mut validation, case.classes, &DEFAULT_KS));
+        let mut ranks = vec![empty.clone(); 3];
+        for (image, (&truth, row)) in case.truth.iter().zip(&case.probabilities).enumerate() {
+            ranks[image % 3].add(truth, &as_f32(row));
+        }
+        let mut whole = empty;
+        ranks.iter().for_each(|rank| whole.merge(rank));
+        let calibration = whole.calibration().unwrap();
+        let near = |ours: f64, theirs: f64| assert!((ours - theirs).abs() <= 1e-12, "{}: {ours}, fixture {theirs}", case.name);
+        near(calibration.ece, case.ece);
+        assert_eq!(calibration.bins.iter().map(|bin| bin.images).collect::<Vec<_>>(), case.bins, "{}", case.name);
+        assert_eq!(whole.average_k().len(), case.average_k.len());
+        for (ours, theirs) in whole.average_k().iter().zip(&case.average_k) {
+            assert_eq!(ours.k, theirs.k);
+            near(ours.lambda, theirs.lambda);
+            near(ours.micro, theirs.micro);
+            near(ours.macro_seen, theirs.r#macro);
+            near(ours.named, theirs.named);
+        }
+    }
 }
 
 #[track_caller]

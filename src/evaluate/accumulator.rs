@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::average_k::{AverageK, Named, Threshold};
+use super::calibration::{Calibration, CalibrationReport};
 use super::confusion::Confusion;
+use super::original::{self, AsOriginal};
 use super::topk::{TopK, best, rank, top_k};
 
 /// The k of the benchmark's top-k figures.
@@ -16,6 +19,8 @@ pub struct Accumulator {
     /// `[ks, C]`: samples of a class whose rank is below k.
     hits: Vec<Vec<u64>>,
     confusion: Confusion,
+    calibration: Calibration,
+    named: Vec<Named>,
     loss_sum: f64,
 }
 
@@ -23,10 +28,20 @@ impl Accumulator {
     /// Nothing seen yet, over `classes` classes; `ks` are the k of top-k, usually [`DEFAULT_KS`].
     #[must_use]
     pub fn new(classes: usize, ks: &[usize]) -> Self {
-        Self { ks: ks.to_vec(), hits: vec![vec![0; classes]; ks.len()], confusion: Confusion::new(classes), loss_sum: 0.0 }
+        let (hits, confusion) = (vec![vec![0; classes]; ks.len()], Confusion::new(classes));
+        Self { ks: ks.to_vec(), hits, confusion, calibration: Calibration::default(), named: vec![], loss_sum: 0.0 }
     }
 
-    /// Counts one sample: its true class and one score a class, logits or probabilities, `[C]`.
+    /// The same, counting average-k under these thresholds too.
+    #[must_use]
+    pub fn with_thresholds(mut self, thresholds: &[Threshold]) -> Self {
+        let classes = self.classes();
+        self.named = thresholds.iter().map(|&threshold| Named::new(threshold, classes)).collect();
+        self
+    }
+
+    /// Counts one sample: its true class and one probability a class, `[C]`. (Logits give the same figures but calibration and
+    /// average-k, which mean nothing of them.)
     ///
     /// The prediction is the highest score; ties go to the lower class index and NaN comes last.
     ///
@@ -34,7 +49,10 @@ impl Accumulator {
     /// If `scores` does not have one score a class, or `truth` is not a class.
     pub fn add(&mut self, truth: usize, scores: &[f32]) {
         assert_eq!(scores.len(), self.classes(), "one score a class");
-        self.confusion.add(truth, best(scores));
+        let predicted = best(scores);
+        self.confusion.add(truth, predicted);
+        self.calibration.add(scores[predicted], predicted == truth);
+        self.named.iter_mut().for_each(|named| named.add(truth, scores));
         let rank = rank(scores, truth);
         for (&k, hits) in self.ks.iter().zip(&mut self.hits) {
             hits[truth] += u64::from(rank < k);
@@ -49,10 +67,13 @@ impl Accumulator {
     /// Adds what another rank has seen.
     ///
     /// # Panics
-    /// If the other has other classes or other k.
+    /// If the other has other classes, other k or other thresholds.
     pub fn merge(&mut self, other: &Self) {
         assert_eq!(self.ks, other.ks, "accumulators over different k");
+        assert_eq!(self.named.len(), other.named.len(), "accumulators under different thresholds");
         self.confusion.merge(&other.confusion);
+        self.calibration.merge(&other.calibration);
+        self.named.iter_mut().zip(&other.named).for_each(|(mine, theirs)| mine.merge(theirs));
         for (mine, theirs) in self.hits.iter_mut().flatten().zip(other.hits.iter().flatten()) {
             *mine += theirs;
         }
@@ -80,8 +101,34 @@ impl Accumulator {
     /// Micro and macro top-k, one a k.
     #[must_use]
     pub fn top_k(&self) -> Vec<TopK> {
-        let support: Vec<u64> = (0..self.classes()).map(|class| self.confusion.support(class)).collect();
+        let support = self.support();
         self.ks.iter().zip(&self.hits).map(|(&k, hits)| top_k(k, hits, &support)).collect()
+    }
+
+    /// Average-k, one a threshold.
+    #[must_use]
+    pub fn average_k(&self) -> Vec<AverageK> {
+        let support = self.support();
+        self.named.iter().map(|named| named.accuracy(&support)).collect()
+    }
+
+    /// Expected calibration error and its bins; `None` before the first sample.
+    #[must_use]
+    pub fn calibration(&self) -> Option<CalibrationReport> {
+        self.calibration.report()
+    }
+
+    /// The original program's figures from the same counts, without its loss, for which the order of the images is needed.
+    #[must_use]
+    pub fn as_original(&self) -> AsOriginal {
+        let support = self.support();
+        let right: Vec<u64> = (0..self.classes()).map(|class| self.confusion.correct(class)).collect();
+        let macro_top_k = self.ks.iter().zip(&self.hits).map(|(&k, hits)| (k, original::macro_accuracy(hits, &support)));
+        AsOriginal { loss: None, class_top_1: original::class_accuracy(&right, &support), macro_top_k: macro_top_k.collect() }
+    }
+
+    fn support(&self) -> Vec<u64> {
+        (0..self.classes()).map(|class| self.confusion.support(class)).collect()
     }
 
     /// True class × predicted class.
@@ -127,15 +174,16 @@ mod tests {
         fn any_division_over_ranks_counts_as_one_process_does(
             samples in prop::collection::vec((0usize..4, prop::collection::vec(0u8..3, 4), 0usize..3), 0..40)
         ) {
-            let mut whole = Accumulator::new(4, &DEFAULT_KS);
-            let mut ranks = vec![Accumulator::new(4, &DEFAULT_KS); 3];
+            let empty = Accumulator::new(4, &DEFAULT_KS).with_thresholds(&[Threshold { k: 2, lambda: 0.4 }]);
+            let mut whole = empty.clone();
+            let mut ranks = vec![empty.clone(); 3];
             for (truth, scores, owner) in samples {
-                let scores: Vec<f32> = scores.into_iter().map(f32::from).collect(); // few values: many ties
+                let scores: Vec<f32> = scores.into_iter().map(|score| f32::from(score) / 3.0).collect(); // few values: many ties
                 whole.add(truth, &scores);
                 ranks[owner].add(truth, &scores);
             }
             // Across ranks they travel as text.
-            let mut merged = Accumulator::new(4, &DEFAULT_KS);
+            let mut merged = empty;
             for rank in &ranks {
                 let text = serde_json::to_string(rank).unwrap();
                 merged.merge(&serde_json::from_str(&text).unwrap());

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::accumulator::Accumulator;
+use super::average_k::AverageK;
+use super::calibration::CalibrationReport;
 use super::f1::{f1_macro, f1_micro, f1_weighted};
+use super::original::AsOriginal;
 use super::perclass::{ClassScore, balanced_accuracy, class_scores};
 use super::topk::TopK;
 
@@ -26,6 +29,15 @@ pub struct Evaluation {
     pub f1_weighted: f64,
     /// Mean recall over the classes with support.
     pub balanced_accuracy: f64,
+    /// Average-k, one a k; empty where there was no validation split to take thresholds from, as in the runs of older versions.
+    #[serde(default)]
+    pub average_k: Vec<AverageK>,
+    /// Expected calibration error; none where nothing was used, or in the runs of older versions.
+    #[serde(default)]
+    pub calibration: Option<CalibrationReport>,
+    /// What the original program's arithmetic makes of the same scores; none in the runs of older versions.
+    #[serde(default)]
+    pub as_original: Option<AsOriginal>,
     /// One a class, in class order.
     pub per_class: Vec<ClassScore>,
     /// `[C, C]` counts; rows are the truth.
@@ -49,9 +61,18 @@ impl Evaluation {
             f1_macro: f1_macro(confusion),
             f1_weighted: f1_weighted(confusion),
             balanced_accuracy: balanced_accuracy(confusion),
+            average_k: seen.average_k(),
+            calibration: seen.calibration(),
+            as_original: (seen.samples() > 0).then(|| seen.as_original()),
             per_class: class_scores(confusion, labels),
             confusion: confusion.rows(),
         }
+    }
+
+    /// Average-k at one k, if it was counted.
+    #[must_use]
+    pub fn average_at(&self, k: usize) -> Option<&AverageK> {
+        self.average_k.iter().find(|average| average.k == k)
     }
 
     /// The figures at one k, if it was counted.
@@ -64,6 +85,7 @@ impl Evaluation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::average_k::Threshold;
 
     fn labels() -> [String; 2] {
         ["Diptera", "Hemiptera"].map(String::from)
@@ -71,11 +93,11 @@ mod tests {
 
     #[test]
     fn a_small_test_as_its_file_holds_it() {
-        let mut seen = Accumulator::new(2, &[1]);
-        seen.add(0, &[2.0, 1.0]);
-        seen.add(0, &[1.0, 2.0]);
-        seen.add(1, &[1.0, 2.0]);
-        seen.add(1, &[0.0, 2.0]);
+        let mut seen = Accumulator::new(2, &[1]).with_thresholds(&[Threshold { k: 1, lambda: 0.5 }]);
+        seen.add(0, &[0.75, 0.25]);
+        seen.add(0, &[0.25, 0.75]);
+        seen.add(1, &[0.25, 0.75]);
+        seen.add(1, &[0.0, 1.0]);
         seen.add_loss(2.0);
         let evaluation = Evaluation::new(&seen, &labels(), 5);
         insta::assert_snapshot!(serde_json::to_string_pretty(&evaluation).unwrap());
@@ -100,5 +122,13 @@ mod tests {
         assert_eq!((evaluation.loss, evaluation.used, evaluation.expected), (None, 0, 7));
         let text = serde_json::to_string(&evaluation).unwrap();
         assert_eq!(serde_json::from_str::<Evaluation>(&text).unwrap(), evaluation);
+    }
+
+    #[test]
+    fn the_result_of_an_older_version_lacks_the_newer_figures_and_is_read() {
+        let text = r#"{"expected":1,"used":1,"loss":0.5,"top_k":[],"f1_micro":1,"f1_macro":1,"f1_weighted":1,"balanced_accuracy":1,
+            "per_class":[],"confusion":[]}"#;
+        let old: Evaluation = serde_json::from_str(text).unwrap();
+        assert_eq!((old.average_k, old.calibration, old.as_original), (vec![], None, None));
     }
 }

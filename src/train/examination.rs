@@ -1,12 +1,12 @@
 //! A model and a split → every metric, exact over ranks, and each image's prediction.
 
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use crate::comm::World;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::evaluate::{Accumulator, DEFAULT_KS};
+use crate::evaluate::{Accumulator, DEFAULT_KS, Threshold, original, thresholds};
 use crate::model::Model;
 use crate::telemetry::Progress;
 use crate::train::epoch::tensors;
@@ -32,47 +32,114 @@ pub struct Examination {
 pub struct Prediction {
     /// Position in the split.
     pub index: usize,
+    /// Its loss.
+    pub loss: f32,
     /// The likeliest classes and their probabilities, falling.
     pub likeliest: Vec<(usize, f32)>,
 }
 
-/// Examines `source`, each image exactly once whatever the number of ranks; `None` on all ranks but 0.
-pub fn examine(
-    model: &Model,
-    config: &RunConfig,
-    source: &Source,
-    classes: usize,
-    world: &World,
-    device: Device,
-    pool: &rayon::ThreadPool,
-) -> Result<Option<Examination>> {
-    let share = Share { rank: world.rank(), world: world.size() };
-    let mine = share.of(&(0..source.samples.len()).collect::<Vec<_>>());
-    let plan: Vec<Order> = mine.chunks(BATCH).map(|part| Order { indices: part.to_vec(), global: part.len() }).collect();
-    let progress = Progress::start(mine.len() as u64, "images");
-    let (mut seen, mut predictions) = (Accumulator::new(classes, &DEFAULT_KS), Vec::new());
-    std::thread::scope(|scope| {
-        for batch in source.stream(scope, pool, plan, Views::Centre) {
-            let batch = batch?;
-            let (images, labels) = tensors(&batch, device);
-            tch::no_grad(|| {
-                let logits = model.forward(&images, false)?;
-                let losses = per_sample(config.id.loss, config.recipe.focal_gamma, &logits, &labels);
-                seen.add_loss(losses.sum(Kind::Double).double_value(&[]));
-                let probabilities = logits.softmax(-1, Kind::Float).to_device(Device::Cpu).contiguous().view([-1]);
-                let probabilities: Vec<f32> = Vec::try_from(probabilities).map_err(|error| Error::library("libtorch", error))?;
-                for ((&label, &index), scores) in batch.labels.iter().zip(&batch.indices).zip(probabilities.chunks_exact(classes))
-                {
-                    seen.add(label as usize, scores);
-                    predictions.push(Prediction { index, likeliest: likeliest(scores) });
-                }
-                Ok::<(), Error>(())
-            })?;
-            progress.advance(batch.labels.len() as u64);
+/// A model and all that examining it on any split takes.
+pub struct Examiner<'a> {
+    /// What is examined.
+    pub model: &'a Model,
+    /// Of the run.
+    pub config: &'a RunConfig,
+    /// How many there are.
+    pub classes: usize,
+    /// Who shares the work.
+    pub world: &'a World,
+    /// Where the model is.
+    pub device: Device,
+    /// Decodes the images.
+    pub pool: &'a rayon::ThreadPool,
+}
+
+/// What the model makes of one image.
+struct Scored<'a> {
+    index: usize,
+    label: usize,
+    loss: f32,
+    /// `[C]`.
+    probabilities: &'a [f32],
+}
+
+impl Examiner<'_> {
+    /// Examines `source`, each image exactly once whatever the number of ranks, counting average-k under `thresholds`; `None` on all
+    /// ranks but 0.
+    pub fn examine(&self, source: &Source, thresholds: &[Threshold]) -> Result<Option<Examination>> {
+        let mut seen = Accumulator::new(self.classes, &DEFAULT_KS).with_thresholds(thresholds);
+        let mut predictions = Vec::new();
+        let loss = self.for_each(source, |scored| {
+            seen.add(scored.label, scored.probabilities);
+            let likeliest = likeliest(scored.probabilities);
+            predictions.push(Prediction { index: scored.index, loss: scored.loss, likeliest });
+        })?;
+        seen.add_loss(loss);
+        gather(self.world, seen, predictions)
+    }
+
+    /// The thresholds of average-k from a validation split, the same on every rank; none where it is empty. Rank 0 holds every
+    /// probability of the split for the moment, four bytes each.
+    pub fn thresholds(&self, validation: &Source) -> Result<Vec<Threshold>> {
+        if validation.samples.is_empty() {
+            return Ok(vec![]);
         }
-        Ok::<(), Error>(())
-    })?;
-    gather(world, seen, predictions)
+        let mut mine: Vec<u8> = Vec::new();
+        self.for_each(validation, |scored| mine.extend(scored.probabilities.iter().flat_map(|p| p.to_le_bytes())))?;
+        let mut lambdas = [0.0; DEFAULT_KS.len()];
+        if let Some(parts) = self.world.gather(&mine)? {
+            let bytes = parts.iter().flat_map(|part| part.as_chunks().0);
+            let mut all: Vec<f32> = bytes.map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            let found = thresholds(&mut all, self.classes, &DEFAULT_KS);
+            lambdas.iter_mut().zip(found).for_each(|(lambda, found)| *lambda = found.lambda);
+        }
+        // Only rank 0 knows them; adding zeros tells the others.
+        self.world.all_sum(&mut lambdas);
+        Ok(DEFAULT_KS.into_iter().zip(lambdas).map(|(k, lambda)| Threshold { k, lambda }).collect())
+    }
+
+    /// Hands this rank's images to `take`; returns the sum of their losses.
+    fn for_each(&self, source: &Source, mut take: impl FnMut(Scored<'_>)) -> Result<f64> {
+        let share = Share { rank: self.world.rank(), world: self.world.size() };
+        let mine = share.of(&(0..source.samples.len()).collect::<Vec<_>>());
+        let plan: Vec<Order> = mine.chunks(BATCH).map(|part| Order { indices: part.to_vec(), global: part.len() }).collect();
+        let progress = Progress::start(mine.len() as u64, "images");
+        let mut sum = 0.0;
+        std::thread::scope(|scope| {
+            for batch in source.stream(scope, self.pool, plan, Views::Centre) {
+                let batch = batch?;
+                let (images, labels) = tensors(&batch, self.device);
+                tch::no_grad(|| {
+                    let logits = self.model.forward(&images, false)?;
+                    let losses = per_sample(self.config.id.loss, self.config.recipe.focal_gamma, &logits, &labels);
+                    sum += losses.sum(Kind::Double).double_value(&[]);
+                    let (losses, probabilities) = (floats(&losses)?, floats(&logits.softmax(-1, Kind::Float))?);
+                    let rows = losses.into_iter().zip(probabilities.chunks_exact(self.classes));
+                    for ((&label, &index), (loss, probabilities)) in batch.labels.iter().zip(&batch.indices).zip(rows) {
+                        take(Scored { index, label: label as usize, loss, probabilities });
+                    }
+                    Ok::<(), Error>(())
+                })?;
+                progress.advance(batch.labels.len() as u64);
+            }
+            Ok::<(), Error>(())
+        })?;
+        Ok(sum)
+    }
+}
+
+impl Examination {
+    /// The loss as the original program divides it, from the images in the order of the metadata.
+    #[must_use]
+    pub fn original_loss(&self) -> Option<f64> {
+        original::loss(&self.predictions.iter().map(|prediction| prediction.loss).collect::<Vec<_>>())
+    }
+}
+
+/// A tensor's elements, row by row.
+fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
+    let flat = tensor.to_kind(Kind::Float).to_device(Device::Cpu).contiguous().view([-1]);
+    Vec::try_from(flat).map_err(|error| Error::library("libtorch", error))
 }
 
 /// The most probable classes, ties to the lower index.
@@ -111,7 +178,7 @@ pub fn to_csv(source: &Source, classes: &[String], predictions: &[Prediction]) -
     let header = ["chunk", "image_file", "truth"].map(str::to_owned).into_iter();
     let columns = (1..=named).flat_map(|place| [format!("top{place}"), format!("p{place}")]);
     writer.write_record(header.chain(columns)).map_err(failed)?;
-    for Prediction { index, likeliest } in predictions {
+    for Prediction { index, likeliest, .. } in predictions {
         let sample = &source.samples[*index];
         let truth = classes[sample.label as usize].clone();
         let image = [sample.chunk.to_string(), sample.file.to_string(), truth].into_iter();

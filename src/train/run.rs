@@ -19,7 +19,7 @@ use crate::telemetry::Provenance;
 use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::directory::RunDirectory;
 use crate::train::epoch::{Ended, Trainer};
-use crate::train::examination::{Examination, examine, to_csv};
+use crate::train::examination::{Examination, Examiner, to_csv};
 use crate::train::loader::{Images, Source};
 use crate::train::metrics::{self, EpochMetrics};
 use crate::train::optimizer::Sgd;
@@ -200,7 +200,7 @@ impl Run<'_> {
 
     /// Validates, chooses the best, and moves `position` to the next epoch.
     fn close_epoch(&self, model: &Model, position: &mut Position, pool: &rayon::ThreadPool, started: Instant) -> Result<()> {
-        let validated = self.examine(model, &self.data.validation, pool)?;
+        let validated = self.examiner(model, pool).examine(&self.data.validation, &[])?;
         let [loss, hits, seen] = position.totals();
         let epoch = position.epoch;
         let mut top1 = [0.0];
@@ -284,15 +284,24 @@ impl Run<'_> {
                 .with_help("remove the run's folder and train it again")),
         };
         self.world.agree(intact())?;
-        self.examine(model, &self.data.test, &self.pool()?)
+        let pool = self.pool()?;
+        let examiner = self.examiner(model, &pool);
+        // Thresholds are the validation split's, so that the test split decides nothing about itself.
+        let thresholds = examiner.thresholds(&self.data.validation)?;
+        examiner.examine(&self.data.test, &thresholds)
     }
 
-    fn examine(&self, model: &Model, source: &Source, pool: &rayon::ThreadPool) -> Result<Option<Examination>> {
-        examine(model, self.config, source, self.data.classes.len(), self.world, self.options.device, pool)
+    fn examiner<'a>(&'a self, model: &'a Model, pool: &'a rayon::ThreadPool) -> Examiner<'a> {
+        let (classes, device) = (self.data.classes.len(), self.options.device);
+        Examiner { model, config: self.config, classes, world: self.world, device, pool }
     }
 
     fn evaluation(&self, tested: &Examination) -> Evaluation {
-        Evaluation::new(&tested.seen, &self.data.classes, self.data.test.expected as u64)
+        let mut evaluation = Evaluation::new(&tested.seen, &self.data.classes, self.data.test.expected as u64);
+        if let Some(as_original) = &mut evaluation.as_original {
+            as_original.loss = tested.original_loss();
+        }
+        evaluation
     }
 }
 
