@@ -11,12 +11,13 @@ endif
 
 .PHONY: demo test build setup lint bench real soak clean
 
-demo: build ## 113 synthetic chunks to the tables of 72 runs
+demo: build ## 113 synthetic chunks to the tables of 72 runs and a page of figures
 	$(BIN) synth --out results/demo/dataset --images-per-chunk 25 --width 96 --height 72
 	$(BIN) metadata split $(DEMO)
 	mpirun -n 2 --oversubscribe --bind-to none $(BIN) preprocess $(DEMO)
 	$(BIN) sweep submit $(DEMO) --cluster local
 	$(BIN) aggregate $(DEMO) --at-least-times-chance 3
+	$(BIN) report $(DEMO)
 
 test: lint ## everything the project promises, as far as one machine can show it
 	cargo test --locked --no-default-features --lib

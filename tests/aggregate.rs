@@ -68,3 +68,64 @@ fn the_comparison_with_chance_decides_between_0_and_5_and_says_so() {
     assert_eq!(code, Some(5));
     assert!(text.ends_with("at least 3 NOT reached\n"), "{text}");
 }
+
+#[test]
+fn copies_unfinished_runs_and_strangers_are_named_and_never_counted() {
+    let (root, job) = lab(|_| 8);
+    let runs = root.path().join("out/runs");
+    let one = runs.join("small_insect_order-resnet50-CE-s1");
+    fs::create_dir(runs.join("copy of s1")).unwrap();
+    for name in ["test.json", "test.json.blake3"] {
+        fs::copy(one.join(name), runs.join("copy of s1").join(name)).unwrap();
+    }
+    let two = runs.join("small_insect_order-resnet50-CE-s2");
+    fs::remove_file(two.join("test.json")).unwrap();
+    // A run under another run's name.
+    let three = runs.join("small_insect_order-resnet50-CE-s3");
+    for name in ["test.json", "test.json.blake3"] {
+        fs::copy(one.join(name), three.join(name)).unwrap();
+    }
+    let (code, text) = aggregate(&job, &["--json"]);
+    assert_eq!(code, Some(4));
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let why = |index: usize| summary["left_out"][index]["why"].as_str().unwrap().to_owned();
+    assert_eq!((summary["done"].clone(), summary["left_out"].as_array().unwrap().len()), (70.into(), 3));
+    assert!(why(0).contains("a copy of the run small_insect_order-resnet50-CE-s1"), "{}", why(0));
+    assert!(why(1).contains("not finished") && why(2).contains("is of the run"), "{} {}", why(1), why(2));
+}
+
+#[test]
+fn the_originals_arithmetic_is_shown_on_demand_and_never_written() {
+    let (root, job) = lab(|_| 6);
+    let (code, text) = aggregate(&job, &["--as-original"]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("as the original program divides them"), "{text}");
+    assert!(!root.path().join("out/tables").exists());
+}
+
+/// Seconds of wall time in an optimised build; a debug build on a busy machine gets ten times that.
+fn within(seconds: f64, work: impl FnOnce()) {
+    let start = std::time::Instant::now();
+    work();
+    let allowed = if cfg!(debug_assertions) { 10.0 * seconds } else { seconds };
+    assert!(start.elapsed().as_secs_f64() < allowed, "{:?}", start.elapsed());
+}
+
+#[test]
+fn ten_thousand_runs_are_aggregated_in_ten_seconds() {
+    let root = tempfile::tempdir().unwrap();
+    let seeds: Vec<u64> = (1..=417).collect();
+    let path = runs::job_file(root.path(), "job.toml", &root.path().join("out").display().to_string(), &format!("{seeds:?}"));
+    let job = Job::load(&path).unwrap();
+    let first = runs::record(&job, 0, 6);
+    let experiments = job.grid.experiments();
+    assert_eq!(experiments.len(), 10_008);
+    for (index, experiment) in experiments.into_iter().enumerate() {
+        let mut record = first.clone();
+        (record.id, record.config.id) = (experiment.id.clone(), experiment.id);
+        record.config.partition = experiment.partition;
+        record.best_epoch = index as u64;
+        runs::finish_quickly(&job.paths.runs(), &record);
+    }
+    within(10.0, || assert_eq!(aggregate(&path, &[]).0, Some(0)));
+}

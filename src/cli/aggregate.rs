@@ -1,12 +1,13 @@
 //! `aggregate`: the finished runs of a job → its tables, on stdout and in `tables/`.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use crate::cli::Context;
 use crate::config::Job;
 use crate::error::{Error, Exit, Result};
 use crate::report::published::Published;
-use crate::report::{Exporter, aggregate, files, json, markdown};
+use crate::report::{Arithmetic, Exporter, Summary, aggregate, files, json, leads, markdown, terminal};
 
 /// Arguments of `aggregate`.
 #[derive(Debug, clap::Args)]
@@ -14,6 +15,7 @@ use crate::report::{Exporter, aggregate, files, json, markdown};
   bioscan-hpc aggregate jobs/bioscan-1m.toml
   bioscan-hpc aggregate jobs/demo.toml --at-least-times-chance 3
   bioscan-hpc aggregate jobs/bioscan-1m.toml --json | jq .missing
+  bioscan-hpc aggregate jobs/bioscan-1m.toml --as-original
 
 Exit code 4: runs are missing; the tables stand, and say so.")]
 pub struct Args {
@@ -22,6 +24,25 @@ pub struct Args {
     /// Check that the median over the runs of macro-F1 is at least this many times chance (1 / classes); exit code 5 if not
     #[arg(long, value_name = "X")]
     at_least_times_chance: Option<f64>,
+    /// Replicates of the bootstrap that decides what is bold; 0 compares nothing and reads no predictions
+    #[arg(long, value_name = "N", default_value_t = leads::REPLICATES)]
+    bootstrap: u64,
+    /// Divide macro top-k and the loss as the original program does, to compare with numbers it printed; writes no files
+    #[arg(long)]
+    as_original: bool,
+}
+
+/// Everything the tables show.
+fn summarise(job: &Job, args: &Args) -> Result<Summary> {
+    let runs = job.paths.runs();
+    let found = files::read_runs(&job.grid.experiments(), &runs)?;
+    let arithmetic = if args.as_original { Arithmetic::Original } else { Arithmetic::Ours };
+    let mut summary = aggregate(job, &found.records, &Published::load()?, arithmetic)?.leaving_out(found.left_out);
+    // The bootstrap divides as we do, so under the original's arithmetic there is nothing it could say.
+    if args.bootstrap > 0 && !args.as_original {
+        leads::mark_all(&mut summary, &files::read_outcomes(&found.records, &runs), args.bootstrap);
+    }
+    Ok(summary)
 }
 
 /// Runs `aggregate`.
@@ -30,15 +51,20 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
         return Err(Error::usage("--at-least-times-chance takes a positive number"));
     }
     let job = Job::load(&args.job)?;
-    let records = files::read_records(&job.grid.experiments(), &job.paths.runs())?;
-    let summary = aggregate(&job, &records, &Published::load()?)?;
-    let folder = job.paths.tables();
-    match files::write_tables(&summary, &folder)?.as_slice() {
-        [] => tracing::info!("the tables in {} are up to date", folder.display()),
-        written => tracing::info!("wrote {} in {}", written.join(", "), folder.display()),
+    let summary = summarise(&job, args)?;
+    if !args.as_original {
+        let folder = job.paths.tables();
+        match files::write_tables(&summary, &folder)?.as_slice() {
+            [] => tracing::info!("the tables in {} are up to date", folder.display()),
+            written => tracing::info!("wrote {} in {}", written.join(", "), folder.display()),
+        }
     }
-    let exporter: &dyn Exporter = if context.json { &json::Json } else { &markdown::Markdown };
-    print!("{}", exporter.export(&summary)?);
+    let text = match io::stdout().is_terminal() {
+        _ if context.json => json::Json.export(&summary)?,
+        true => terminal::text(&summary, std::env::var_os("NO_COLOR").is_none()),
+        false => markdown::Markdown.export(&summary)?,
+    };
+    print!("{text}");
     if let Some(factor) = args.at_least_times_chance {
         let Some(median) = summary.median_times_chance else {
             tracing::warn!("no run is done, so there is no macro-F1 to compare with chance");

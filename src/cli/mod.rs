@@ -7,6 +7,7 @@ mod import;
 mod metadata;
 #[cfg(feature = "image")]
 mod preprocess;
+mod report;
 mod sweep;
 mod synth;
 #[cfg(feature = "torch")]
@@ -68,6 +69,8 @@ enum Command {
     Sweep(sweep::Args),
     /// Finished runs → mean ± std tables
     Aggregate(aggregate::Args),
+    /// Finished runs → one HTML page of tables, figures and example pictures
+    Report(report::Args),
     /// Hash everything a job wrote again and list what is not what was written
     #[cfg(feature = "image")]
     Verify(verify::Args),
@@ -109,6 +112,7 @@ impl Cli {
             Command::Test(args) => test::run(&args, context),
             Command::Sweep(args) => sweep::run(&args, context),
             Command::Aggregate(args) => aggregate::run(&args, context),
+            Command::Report(args) => report::run(&args, context),
             #[cfg(feature = "image")]
             Command::Verify(args) => verify::run(&args, context),
             Command::Doctor(args) => doctor::run(&args, context),

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::config::{ExperimentId, Grid, Job, Loss, Partition, RunConfig};
+use crate::config::{Experiment, ExperimentId, Grid, Job, Loss, Partition, RunConfig};
 use crate::error::Result;
 use crate::evaluate::{RunRecord, chance_f1_macro};
-use crate::report::Metric;
+use crate::report::effects::{Effect, Placed, effects};
+use crate::report::metric::Arithmetic;
 use crate::report::published::Published;
 use crate::report::statistics::{mean, median, sample_std};
+use crate::report::{Metric, footnotes};
 
 /// All tables of a job.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,12 +28,23 @@ pub struct Summary {
     pub of: usize,
     /// The rest.
     pub missing: Vec<ExperimentId>,
+    /// Folders that are there but do not count.
+    pub left_out: Vec<LeftOut>,
     /// One a task, or one a label for partitions of the job's own.
     pub tables: Vec<Table>,
     /// The median over runs of macro-F1 in multiples of chance, which is 1 / classes.
     pub median_times_chance: Option<f64>,
     /// What holds for all tables.
     pub footnotes: Vec<String>,
+}
+
+/// A folder that is there but does not count, and why.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LeftOut {
+    /// Its name.
+    pub folder: String,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 /// One table.
@@ -43,6 +56,10 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// One a partition with finished runs.
     pub baselines: Vec<Baseline>,
+    /// What each axis does.
+    pub effects: Vec<Effect>,
+    /// The leads that were tested against the noise.
+    pub leads: Vec<Lead>,
     /// What holds for this table.
     pub footnotes: Vec<String>,
 }
@@ -85,6 +102,27 @@ pub struct Cell {
     pub published: Option<f64>,
     /// Ours less the published one.
     pub difference: Option<f64>,
+    /// Whether it is the highest of its partition by more than the noise.
+    pub best: bool,
+}
+
+/// The best row of a partition against one of the others, on one figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Lead {
+    /// The partition's name.
+    pub partition: String,
+    /// Which figure.
+    pub metric: Metric,
+    /// The row with the highest mean, as `backbone loss`.
+    pub best: String,
+    /// The row it is compared with.
+    pub other: String,
+    /// The difference of the means, in per cent.
+    pub difference: f64,
+    /// The 2.5 % quantile of the difference over the replicates; `None` where the rows share fewer than two seeds.
+    pub low: Option<f64>,
+    /// The 97.5 % quantile.
+    pub high: Option<f64>,
 }
 
 /// What guesses reach on a partition, in per cent.
@@ -104,33 +142,88 @@ pub struct Baseline {
     pub chance_f1_macro: f64,
 }
 
+/// What is the same for every cell.
+struct Setting<'a> {
+    job: &'a Job,
+    experiments: BTreeMap<&'a ExperimentId, &'a Experiment>,
+    records: BTreeMap<&'a ExperimentId, &'a RunRecord>,
+    published: &'a Published,
+    arithmetic: Arithmetic,
+}
+
 /// Averages `records` over the seeds of the job's grid. The order of the records does not matter.
-pub fn aggregate(job: &Job, records: &[RunRecord], published: &Published) -> Result<Summary> {
+pub fn aggregate(job: &Job, records: &[RunRecord], published: &Published, arithmetic: Arithmetic) -> Result<Summary> {
     let by_id: BTreeMap<&ExperimentId, &RunRecord> = records.iter().map(|record| (&record.id, record)).collect();
     let experiments = job.grid.experiments();
     let missing: Vec<_> = experiments.iter().map(|run| &run.id).filter(|id| !by_id.contains_key(id)).cloned().collect();
+    let by_name = experiments.iter().map(|run| (&run.id, run)).collect();
+    let setting = Setting { job, experiments: by_name, records: by_id, published, arithmetic };
     let mut tables: Vec<Table> = Vec::new();
     for partition in job.grid.all_partitions() {
         let (title, size) = place_of(&job.grid, &partition);
         let position = tables.iter().position(|table| table.title == title).unwrap_or_else(|| {
-            tables.push(Table { title, rows: vec![], baselines: vec![], footnotes: vec![] });
+            tables.push(Table { title, rows: vec![], baselines: vec![], effects: vec![], leads: vec![], footnotes: vec![] });
             tables.len() - 1
         });
-        fill(&mut tables[position], &partition, &size, job, &by_id, published)?;
+        fill(&mut tables[position], &partition, &size, &setting)?;
     }
-    let used: Vec<&RunRecord> = experiments.iter().filter_map(|run| by_id.get(&run.id).copied()).collect();
+    tables.iter_mut().for_each(|table| table.effects = effects(&placed(table, &setting), arithmetic));
+    let used: Vec<&RunRecord> = experiments.iter().filter_map(|run| setting.records.get(&run.id).copied()).collect();
     let mut summary = Summary {
         job: job.name.clone(),
         synthetic: used.iter().any(|record| record.config.synthetic),
         done: used.len(),
         of: experiments.len(),
         missing,
+        left_out: vec![],
         tables,
         median_times_chance: median(&used.iter().filter_map(|record| times_chance(record)).collect::<Vec<_>>()),
         footnotes: vec![],
     };
-    summary.footnotes = common_footnotes(&summary, &used, published);
+    summary.footnotes = footnotes::of_summary(&summary, &used, published, arithmetic);
     Ok(summary)
+}
+
+impl Summary {
+    /// Names the folders that do not count.
+    #[must_use]
+    pub fn leaving_out(mut self, left_out: Vec<LeftOut>) -> Self {
+        self.footnotes.extend(left_out.iter().map(|LeftOut { folder, why }| format!("left out: {folder}: {why}")));
+        self.left_out = left_out;
+        self
+    }
+}
+
+/// The runs behind a table's means, in the order of its rows.
+fn placed<'a>(table: &'a Table, setting: &Setting<'a>) -> Vec<Placed<'a>> {
+    let of_row = |row: &'a Row| {
+        let seeds = setting.job.grid.seeds.iter().copied();
+        seeds.filter_map(move |seed| {
+            let record = setting.records.get(&row.id(seed)).copied()?;
+            Some(Placed { size: &row.size, backbone: &row.backbone, loss: row.loss, seed, record })
+        })
+    };
+    table.rows.iter().filter(|row| !row.mixed).flat_map(of_row).collect()
+}
+
+impl Row {
+    /// The run of one seed.
+    #[must_use]
+    pub fn id(&self, seed: u64) -> ExperimentId {
+        ExperimentId { partition: self.partition.clone(), backbone: self.backbone.clone(), loss: self.loss, seed }
+    }
+
+    /// The mean of one figure; `None` where there is nothing to show.
+    #[must_use]
+    pub fn cell(&self, metric: Metric) -> Option<&Cell> {
+        self.cells.iter().flatten().find(|cell| cell.metric == metric)
+    }
+
+    /// `backbone loss`: what tells the rows of a partition apart.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}", self.backbone, self.loss)
+    }
 }
 
 /// (table, first column): (task, size) for the paper's partitions, (label, name) for the job's own.
@@ -140,45 +233,40 @@ fn place_of(grid: &Grid, partition: &Partition) -> (String, String) {
     of_the_paper.unwrap_or_else(|| (partition.label.clone(), partition.name.clone()))
 }
 
-fn fill(
-    table: &mut Table,
-    partition: &Partition,
-    size: &str,
-    job: &Job,
-    by_id: &BTreeMap<&ExperimentId, &RunRecord>,
-    published: &Published,
-) -> Result<()> {
+fn fill(table: &mut Table, partition: &Partition, size: &str, setting: &Setting<'_>) -> Result<()> {
+    let job = setting.job;
     let mut of_partition: Vec<&RunRecord> = Vec::new();
     for backbone in &job.grid.backbones {
         for &loss in &job.grid.losses {
             let id = |seed| ExperimentId { partition: partition.name.clone(), backbone: backbone.clone(), loss, seed };
-            let runs: Vec<&RunRecord> = job.grid.seeds.iter().filter_map(|&seed| by_id.get(&id(seed)).copied()).collect();
+            let runs: Vec<&RunRecord> =
+                job.grid.seeds.iter().filter_map(|&seed| setting.records.get(&id(seed)).copied()).collect();
             let differences = differences(&runs)?;
             if !differences.is_empty() {
                 let name = format!("{}-{backbone}-{loss}", partition.name);
                 table.footnotes.push(format!("{name} is not averaged, its runs differ in {}", differences.join("; ")));
             }
-            table.footnotes.extend(other_recipes(job, &runs)?);
+            table.footnotes.extend(other_recipes(setting, &runs)?);
             let (n, of, mixed) = (runs.len(), job.grid.seeds.len(), !differences.is_empty());
-            let cells = if mixed { vec![None; Metric::ALL.len()] } else { cells(&runs, of, published) };
+            let cells = if mixed { vec![None; Metric::ALL.len()] } else { cells(&runs, of, setting) };
             let (partition, size, backbone) = (partition.name.clone(), size.to_owned(), backbone.clone());
             table.rows.push(Row { partition, size, backbone, loss, n, of, mixed, cells });
             of_partition.extend(runs);
         }
     }
     table.baselines.extend(of_partition.first().and_then(|record| baseline(record, size)));
-    table.footnotes.extend(partition_footnotes(&partition.name, &of_partition));
+    table.footnotes.extend(footnotes::of_partition(&partition.name, &of_partition));
     Ok(())
 }
 
-fn cells(runs: &[&RunRecord], of: usize, published: &Published) -> Vec<Option<Cell>> {
-    let figures = published.beside(runs);
+fn cells(runs: &[&RunRecord], of: usize, setting: &Setting<'_>) -> Vec<Option<Cell>> {
+    let figures = setting.published.beside(runs);
     let cell = |metric: Metric| {
-        let values: Vec<f64> = runs.iter().filter_map(|run| metric.of(&run.evaluation)).collect();
+        let values: Vec<f64> = runs.iter().filter_map(|run| metric.of(&run.evaluation, setting.arithmetic)).collect();
         let mean = mean(&values)?;
-        let published = figures.map(|figures| figures.of(metric));
+        let published = figures.and_then(|figures| figures.of(metric));
         let difference = published.map(|published| mean - published);
-        Some(Cell { metric, mean, std: sample_std(&values), n: values.len(), of, published, difference })
+        Some(Cell { metric, mean, std: sample_std(&values), n: values.len(), of, published, difference, best: false })
     };
     Metric::ALL.into_iter().map(cell).collect()
 }
@@ -196,11 +284,11 @@ fn differences(runs: &[&RunRecord]) -> Result<Vec<String>> {
 }
 
 /// Runs made with another recipe than the job file holds now, one note a difference.
-fn other_recipes(job: &Job, runs: &[&RunRecord]) -> Result<Vec<String>> {
+fn other_recipes(setting: &Setting<'_>, runs: &[&RunRecord]) -> Result<Vec<String>> {
     let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for run in runs {
-        let Ok(experiment) = job.grid.find(&run.id.to_string()) else { continue };
-        let now = RunConfig { recipe: job.recipe_for(&experiment), ..run.config.clone() };
+        let Some(experiment) = setting.experiments.get(&run.id) else { continue };
+        let now = RunConfig { recipe: setting.job.recipe_for(experiment), ..run.config.clone() };
         let differences = run.config.differences(&now)?;
         if !differences.is_empty() {
             ids.entry(differences.join("; ")).or_default().push(run.id.to_string());
@@ -228,58 +316,6 @@ fn baseline(record: &RunRecord, size: &str) -> Option<Baseline> {
 fn times_chance(record: &RunRecord) -> Option<f64> {
     let classes = record.evaluation.per_class.len();
     (classes > 0).then(|| record.evaluation.f1_macro / chance_f1_macro(classes))
-}
-
-/// Test images that were not used, and data that changed between runs.
-fn partition_footnotes(partition: &str, runs: &[&RunRecord]) -> Vec<String> {
-    let mut notes = Vec::new();
-    let counts: BTreeSet<(u64, u64)> = runs.iter().map(|run| (run.evaluation.used, run.evaluation.expected)).collect();
-    for (used, expected) in counts.into_iter().filter(|(used, expected)| used < expected) {
-        notes.push(format!("{partition}: {used} of {expected} test images were used; the others are missing or quarantined"));
-    }
-    let fingerprints: BTreeSet<&str> = runs.iter().map(|run| run.config.dataset_fingerprint.as_str()).collect();
-    if fingerprints.len() > 1 {
-        notes.push(format!("{partition}: its runs saw {} different datasets; do not compare its rows", fingerprints.len()));
-    }
-    notes
-}
-
-fn common_footnotes(summary: &Summary, runs: &[&RunRecord], published: &Published) -> Vec<String> {
-    let mut notes = vec!["mean ± sample standard deviation over the seeds, in per cent; — : not measurable".to_owned()];
-    if !summary.missing.is_empty() {
-        let ids: Vec<String> = summary.missing.iter().map(ToString::to_string).collect();
-        notes.push(format!("{} of {} runs are missing: {}", ids.len(), summary.of, ids.join(", ")));
-    }
-    let ranks: BTreeSet<usize> = runs.iter().map(|run| run.ranks).collect();
-    if ranks.len() > 1 {
-        notes.push(format!(
-            "the runs were trained on different numbers of ranks ({ranks:?}), which changes BatchNorm's statistics"
-        ));
-    }
-    notes.extend(shared_notes(runs));
-    let cells = summary.tables.iter().flat_map(|table| &table.rows);
-    let beside: BTreeSet<&str> = cells
-        .filter(|row| row.cells.iter().flatten().any(|cell| cell.published.is_some()))
-        .map(|row| row.partition.as_str())
-        .collect();
-    if !beside.is_empty() {
-        notes.push(format!("published: {}", published.source));
-        notes.extend(published.notes.iter().filter(|note| beside.iter().any(|partition| note.contains(partition))).cloned());
-    }
-    notes
-}
-
-/// What the runs themselves want their readers to know.
-fn shared_notes(runs: &[&RunRecord]) -> Vec<String> {
-    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (key, value) in runs.iter().flat_map(|run| &run.notes) {
-        values.entry(key).or_default().insert(value);
-    }
-    let note = |(key, values): (&str, BTreeSet<&str>)| match values.len() {
-        1 => format!("{key}: {}", values.into_iter().collect::<String>()),
-        several => format!("{key}: {several} different values over the runs; see their test.json"),
-    };
-    values.into_iter().map(note).collect()
 }
 
 #[cfg(test)]

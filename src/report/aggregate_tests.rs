@@ -8,7 +8,7 @@ fn of_seeds(values: &[(u64, f64)]) -> Vec<RunRecord> {
 }
 
 fn summary(records: &[RunRecord]) -> Summary {
-    aggregate(&job(), records, &Published::load().unwrap()).unwrap()
+    aggregate(&job(), records, &Published::load().unwrap(), Arithmetic::Ours).unwrap()
 }
 
 fn first_cell(summary: &Summary) -> Cell {
@@ -38,7 +38,7 @@ fn a_missing_seed_is_counted_and_named_and_never_filled_in() {
 fn one_run_has_no_spread_and_none_has_no_cell() {
     let cell = first_cell(&summary(&of_seeds(&[(2, 90.0)])));
     assert_eq!((cell.std, cell.n), (None, 1));
-    assert_eq!(summary(&[]).tables[0].rows[0].cells, vec![None; 8]);
+    assert_eq!(summary(&[]).tables[0].rows[0].cells, vec![None; 14]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn partitions_of_the_jobs_own_get_one_table_a_label() {
     let mut job = job();
     let own = |name: &str, label: &str| Partition { name: name.into(), label: label.into(), split: name.into() };
     job.grid.partitions = vec![own("mine", "quality"), own("yours", "quality"), own("genus_all", "genus")];
-    let summary = aggregate(&job, &[], &Published::load().unwrap()).unwrap();
+    let summary = aggregate(&job, &[], &Published::load().unwrap(), Arithmetic::Ours).unwrap();
     let sizes = |table: &Table| table.rows.iter().map(|row| row.size.clone()).collect::<Vec<_>>();
     let tables: Vec<_> = summary.tables.iter().map(|table| (table.title.as_str(), sizes(table))).collect();
     assert_eq!(
@@ -125,7 +125,7 @@ fn seventy_two_records_are_aggregated_at_once() {
     let job: Job = crate::config::from_text(include_str!("../../jobs/bioscan-1m.toml"), "job.toml").unwrap();
     let records: Vec<_> = job.grid.experiments().iter().map(|run| record(&run.id.to_string(), 90.0)).collect();
     let start = std::time::Instant::now();
-    let summary = aggregate(&job, &records, &Published::load().unwrap()).unwrap();
+    let summary = aggregate(&job, &records, &Published::load().unwrap(), Arithmetic::Ours).unwrap();
     assert_eq!((summary.done, summary.tables.len(), summary.tables[0].rows.len()), (72, 2, 12));
     assert!(start.elapsed().as_millis() < 1000, "{:?}", start.elapsed());
 }

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::report::Exporter;
 use crate::report::aggregate::Summary;
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "table",
     "partition",
     "size",
@@ -17,6 +17,7 @@ const COLUMNS: [&str; 13] = [
     "of",
     "published",
     "difference",
+    "best",
     "synthetic",
 ];
 
@@ -41,7 +42,7 @@ impl Exporter for Csv {
                     [("top_1", baseline.accuracy), ("f1_micro", baseline.accuracy), ("f1_macro", baseline.f1_macro)]
                 {
                     let words = [&table.title, &baseline.partition, &baseline.size, "majority_class", "", metric];
-                    let rest = [&value.to_string(), "", "", "", "", "", &synthetic];
+                    let rest = [&value.to_string(), "", "", "", "", "", "", &synthetic];
                     out.write_record(words.into_iter().chain(rest)).map_err(refused)?;
                 }
             }
@@ -51,7 +52,8 @@ impl Exporter for Csv {
                     let words = [&table.title, &row.partition, &row.size, &row.backbone, loss.as_str(), cell.metric.key()];
                     let figures = [cell.mean.to_string(), number(cell.std), cell.n.to_string(), cell.of.to_string()];
                     let beside = [number(cell.published), number(cell.difference)];
-                    let rest = figures.iter().chain(&beside).map(String::as_str).chain([synthetic.as_str()]);
+                    let best = cell.best.to_string();
+                    let rest = figures.iter().chain(&beside).map(String::as_str).chain([best.as_str(), synthetic.as_str()]);
                     out.write_record(words.into_iter().chain(rest)).map_err(refused)?;
                 }
             }

@@ -3,7 +3,7 @@
 
 use super::aggregate::fixtures_tests::{job, record};
 use super::published::Published;
-use super::{EXPORTERS, Exporter, Summary, aggregate, markdown};
+use super::{Arithmetic, EXPORTERS, Exporter, Summary, aggregate, markdown};
 use crate::config::Loss;
 use crate::evaluate::{ClassScore, RunRecord};
 
@@ -43,7 +43,7 @@ fn everything() -> Summary {
     records[7].config.dataset_fingerprint = "f2".into();
     records[8].evaluation.used = 9;
     records[8].notes.insert("batch norm".into(), "statistics of rank 0".into());
-    aggregate(&job, &records, &Published::load().unwrap()).unwrap()
+    aggregate(&job, &records, &Published::load().unwrap(), Arithmetic::Ours).unwrap()
 }
 
 #[test]
@@ -55,8 +55,13 @@ fn every_format_is_as_it_was() {
 
 #[test]
 fn synthetic_data_are_called_so_in_every_format() {
-    let summary =
-        aggregate(&job(), &[record("small_insect_order-vit_base_patch16_224-CE-s1", 50.0)], &Published::load().unwrap()).unwrap();
+    let summary = aggregate(
+        &job(),
+        &[record("small_insect_order-vit_base_patch16_224-CE-s1", 50.0)],
+        &Published::load().unwrap(),
+        Arithmetic::Ours,
+    )
+    .unwrap();
     for exporter in EXPORTERS {
         let text = exporter.export(&summary).unwrap().to_lowercase();
         assert!(text.contains("synthetic") && !text.contains("\"synthetic\": false"), "{}", exporter.file());
@@ -65,6 +70,6 @@ fn synthetic_data_are_called_so_in_every_format() {
 
 #[test]
 fn a_table_of_no_runs_is_still_a_table() {
-    let summary = aggregate(&job(), &[], &Published::load().unwrap()).unwrap();
+    let summary = aggregate(&job(), &[], &Published::load().unwrap(), Arithmetic::Ours).unwrap();
     assert!(markdown::Markdown.export(&summary).unwrap().contains("| 0/3 |"));
 }

@@ -1,0 +1,62 @@
+//! Values → pictures: one pure function from values to the text of an SVG a figure.
+//!
+//! | file | figure |
+//! |---|---|
+//! | [`curves`] | a figure an epoch, of all runs, in small multiples |
+//! | [`per_class`] | accuracy of each class |
+//! | [`confusion`] | confusion matrix, row-normalised |
+//! | [`calibration`] | reliability diagram |
+//! | [`distribution`] | images of each class and split: the long tail |
+//! | [`sizes`] | images of the datasets, and their imbalance |
+//! | [`ranks`] | how much of the metadata is labelled at each taxonomic rank |
+//! | [`cost`] | device-hours and images a second |
+//!
+//! | file | what they are drawn with |
+//! |---|---|
+//! | [`svg`] | a canvas that writes elements and escapes text |
+//! | [`axis`] | values ↔ positions, round ticks |
+//! | [`font`] | how wide a text is |
+//! | [`palette`] | colours, dashes and marks that the colour-blind and a black-and-white print tell apart |
+//!
+//! Text and lines are drawn in `currentColor` on a sheet of class `paper`, so that a page can show the same file in dark mode; alone it is
+//! black on white. Every mark carries its value as a `<title>`, which browsers show under the pointer.
+
+pub mod axis;
+pub mod calibration;
+pub mod confusion;
+pub mod cost;
+pub mod curves;
+pub mod distribution;
+pub mod font;
+pub mod palette;
+pub mod per_class;
+pub mod ranks;
+pub mod sizes;
+pub mod svg;
+
+pub use palette::Style;
+
+/// A series of a figure: what the legend calls it, and how it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// `resnet50 CE`.
+    pub name: String,
+    /// Colour, dashes, mark.
+    pub style: Style,
+}
+
+/// What is written above a figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heading {
+    /// What it shows.
+    pub title: String,
+    /// Whether the data are synthetic, which every figure of them says.
+    pub synthetic: bool,
+}
+
+impl Heading {
+    /// A heading.
+    pub fn new(title: impl Into<String>, synthetic: bool) -> Self {
+        Self { title: title.into(), synthetic }
+    }
+}

@@ -1,0 +1,68 @@
+//! Finished runs and what became of the others → what a reader of the tables must know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::evaluate::RunRecord;
+use crate::report::aggregate::Summary;
+use crate::report::metric::Arithmetic;
+use crate::report::published::Published;
+
+/// Test images that were not used, and data that changed between runs.
+pub(super) fn of_partition(partition: &str, runs: &[&RunRecord]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let counts: BTreeSet<(u64, u64)> = runs.iter().map(|run| (run.evaluation.used, run.evaluation.expected)).collect();
+    for (used, expected) in counts.into_iter().filter(|(used, expected)| used < expected) {
+        notes.push(format!("{partition}: {used} of {expected} test images were used; the others are missing or quarantined"));
+    }
+    let fingerprints: BTreeSet<&str> = runs.iter().map(|run| run.config.dataset_fingerprint.as_str()).collect();
+    if fingerprints.len() > 1 {
+        notes.push(format!("{partition}: its runs saw {} different datasets; do not compare its rows", fingerprints.len()));
+    }
+    notes
+}
+
+/// What holds for all tables.
+pub(super) fn of_summary(summary: &Summary, runs: &[&RunRecord], published: &Published, arithmetic: Arithmetic) -> Vec<String> {
+    let mut notes = vec!["mean ± sample standard deviation over the seeds, in per cent; — : not measurable".to_owned()];
+    if arithmetic == Arithmetic::Original {
+        notes.push(
+            "macro top-k and the loss are divided as the original program divides them, which is wrong: to compare with"
+                .to_owned()
+                + " numbers it printed",
+        );
+    }
+    if !summary.missing.is_empty() {
+        let ids: Vec<String> = summary.missing.iter().map(ToString::to_string).collect();
+        notes.push(format!("{} of {} runs are missing: {}", ids.len(), summary.of, ids.join(", ")));
+    }
+    let ranks: BTreeSet<usize> = runs.iter().map(|run| run.ranks).collect();
+    if ranks.len() > 1 {
+        notes.push(format!(
+            "the runs were trained on different numbers of ranks ({ranks:?}), which changes BatchNorm's statistics"
+        ));
+    }
+    notes.extend(shared_notes(runs));
+    let cells = summary.tables.iter().flat_map(|table| &table.rows);
+    let beside: BTreeSet<&str> = cells
+        .filter(|row| row.cells.iter().flatten().any(|cell| cell.published.is_some()))
+        .map(|row| row.partition.as_str())
+        .collect();
+    if !beside.is_empty() {
+        notes.push(format!("published: {}", published.source));
+        notes.extend(published.notes.iter().filter(|note| beside.iter().any(|partition| note.contains(partition))).cloned());
+    }
+    notes
+}
+
+/// What the runs themselves want their readers to know.
+fn shared_notes(runs: &[&RunRecord]) -> Vec<String> {
+    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (key, value) in runs.iter().flat_map(|run| &run.notes) {
+        values.entry(key).or_default().insert(value);
+    }
+    let note = |(key, values): (&str, BTreeSet<&str>)| match values.len() {
+        1 => format!("{key}: {}", values.into_iter().collect::<String>()),
+        several => format!("{key}: {several} different values over the runs; see their test.json"),
+    };
+    values.into_iter().map(note).collect()
+}

@@ -1,0 +1,57 @@
+//! A summary's tables → HTML.
+
+use crate::report::Table;
+use crate::report::aggregate::Cell;
+use crate::report::figures::svg::escape;
+use crate::report::lines::{Lines, Shown, effect_lines, footnotes, further_lines, main_lines};
+use crate::report::markdown::interval;
+
+/// Everything one task has, with its footnotes.
+#[must_use]
+pub fn section(table: &Table) -> String {
+    let mut text = format!("<h3>{}</h3>\n{}", escape(&table.title), of_lines(&main_lines(table)));
+    for (name, lines) in [("Further figures", further_lines(table)), ("Effects", effect_lines(table))] {
+        text.extend(lines.map(|lines| format!("<h4>{name}</h4>\n{}", of_lines(&lines))));
+    }
+    let notes: Vec<String> = footnotes(table).collect();
+    text + &notes_of(&notes)
+}
+
+/// A list of notes; nothing of none.
+#[must_use]
+pub fn notes_of(notes: &[String]) -> String {
+    let items: String = notes.iter().map(|note| format!("<li>{}</li>\n", escape(note))).collect();
+    if items.is_empty() { items } else { format!("<ul class=\"notes\">\n{items}</ul>\n") }
+}
+
+fn of_lines(lines: &Lines) -> String {
+    let heading: String = lines.headings.iter().map(|heading| format!("<th>{}</th>", escape(heading))).collect();
+    let line = |line: &Vec<Shown>| {
+        let cells = line.iter().enumerate().map(|(column, shown)| {
+            let class = if column < lines.words { "" } else { " class=\"number\"" };
+            format!("<td{class}>{}</td>", cell(shown))
+        });
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let groups = lines.groups.iter().map(|group| format!("<tbody>\n{}</tbody>\n", group.iter().map(line).collect::<String>()));
+    format!("<div class=\"wide\"><table>\n<thead><tr>{heading}</tr></thead>\n{}</table></div>\n", groups.collect::<String>())
+}
+
+fn cell(shown: &Shown) -> String {
+    match shown {
+        Shown::Text(text) => escape(text),
+        Shown::Figure(cell) => figure(cell),
+        Shown::Plain(value) => format!("{value:.2}"),
+        Shown::Signed(value) => format!("{value:+.2}"),
+        Shown::Interval(paired) => interval(paired),
+        Shown::Nothing => "—".into(),
+    }
+}
+
+fn figure(Cell { metric, mean, std, n, of, best, .. }: &Cell) -> String {
+    let places = metric.decimals();
+    let spread = std.map_or("—".to_owned(), |std| format!("{std:.places$}"));
+    let of = if n < of { format!(" <small>n={n}/{of}</small>") } else { String::new() };
+    let value = format!("{mean:.places$}&nbsp;±&nbsp;{spread}");
+    if *best { format!("<strong>{value}</strong>{of}") } else { format!("{value}{of}") }
+}
