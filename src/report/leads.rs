@@ -36,7 +36,8 @@ pub fn mark_best(summary: &mut Summary, partition: &str, outcomes: &Outcomes, re
 pub fn note(replicates: u64) -> String {
     format!(
         "bold: the highest mean of its size where its lead over every other row exceeds the noise: the 2.5 % and 97.5 % quantiles of \
-         {replicates} paired bootstrap replicates, over test images and seeds together, lie above zero; rows of fewer than two common \
+         {replicates} paired bootstrap replicates, over test images and seeds together, the spread over few seeds stretched as Student's t \
+         asks, lie above zero; rows of fewer than two common \
          seeds are not compared, nor are top-10, average-k, ECE and loss; not corrected for the number of comparisons"
     )
 }

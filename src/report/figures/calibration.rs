@@ -38,7 +38,7 @@ pub struct Line {
 
 const PANEL: f64 = 240.0;
 const LEFT: f64 = 62.0;
-const GAP: (f64, f64) = (52.0, 66.0);
+const GAP: (f64, f64) = (70.0, 74.0);
 
 /// The text of the figure.
 #[must_use]

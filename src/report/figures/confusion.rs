@@ -30,12 +30,12 @@ pub fn draw(figure: &ConfusionFigure) -> String {
     let square = side * classes as f64;
     let width = (left + square + 20.0).max(Svg::least_width(&figure.heading));
     let top = TOP + 12.0;
-    let mut svg = Svg::new(width, top + square + named + 84.0, &figure.heading);
+    let mut svg = Svg::new(width, top + square + named + 76.0, &figure.heading);
     for (row, (name, counts)) in figure.classes.iter().zip(&figure.counts).enumerate() {
         let y = top + side * row as f64;
         svg.sized(left - 6.0, y + side / 2.0 + 4.0, size, Anchor::End, name);
         // Below, upright text is read from the bottom, so that its end points at its column.
-        svg.turned(left + side * (row as f64 + 0.5) + 4.0, top + square + 8.0, -90.0, Anchor::End, name);
+        svg.turned_sized(left + side * (row as f64 + 0.5) + 4.0, top + square + 8.0, -90.0, size, Anchor::End, name);
         let sum: u64 = counts.iter().sum();
         for (column, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             let share = count as f64 / sum as f64;
@@ -56,8 +56,8 @@ pub fn draw(figure: &ConfusionFigure) -> String {
         svg.rule((left + at, top), (left + at, top + square), strong);
     }
     svg.turned(16.0, top + square / 2.0, -90.0, Anchor::Middle, "truth");
-    svg.text(left + square / 2.0, top + square + named + 28.0, Anchor::Middle, "prediction");
-    scale(&mut svg, left, top + square + named + 44.0);
+    svg.text(left + square / 2.0, top + square + named + 20.0, Anchor::Middle, "prediction");
+    scale(&mut svg, left, top + square + named + 36.0);
     svg.finish()
 }
 

@@ -41,7 +41,7 @@ pub struct Curve {
 
 const PANEL: (f64, f64) = (280.0, 190.0);
 const LEFT: f64 = 58.0;
-const GAP: (f64, f64) = (46.0, 62.0);
+const GAP: (f64, f64) = (66.0, 74.0);
 
 /// The text of the figure.
 #[must_use]
@@ -77,7 +77,7 @@ fn draw_panel(svg: &mut Svg, figure: &Curves, panel: &Panel, left: f64, top: f64
         svg.text(x.at(tick), bottom + 17.0, Anchor::Middle, &label(tick));
     }
     svg.text(f64::midpoint(left, right), bottom + 34.0, Anchor::Middle, "epoch");
-    svg.turned(left - 40.0, f64::midpoint(top, bottom), -90.0, Anchor::Middle, &figure.unit);
+    svg.turned(left - 42.0, f64::midpoint(top, bottom), -90.0, Anchor::Middle, &figure.unit);
     if panel.curves.is_empty() {
         svg.text(f64::midpoint(left, right), f64::midpoint(top, bottom), Anchor::Middle, "no run");
     }

@@ -40,8 +40,15 @@ pub fn draw(figure: &Distribution) -> String {
         let y = top + LINE * (f64::from(line) + 0.5);
         svg.text(left - 8.0, y + 4.0, Anchor::End, name);
         svg.rule((left, y), (right, y), false);
-        for (&images, Series { name: split, style }) in counts.iter().zip(&series).filter(|(images, _)| **images > 0) {
-            svg.mark((x.at(images as f64), y), *style, 3.8, &format!("{name}, {split}: {}", thousands(images)));
+        let marks = (-1i32..).zip(counts).zip(&series).filter(|((_, images), _)| **images > 0);
+        for ((place, &images), Series { name: split, style }) in marks {
+            // A little above each other, so that equal counts are all seen.
+            svg.mark(
+                (x.at(images as f64), y + 3.0 * f64::from(place)),
+                *style,
+                3.4,
+                &format!("{name}, {split}: {}", thousands(images)),
+            );
         }
     }
     svg.finish()

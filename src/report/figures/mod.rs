@@ -60,3 +60,6 @@ impl Heading {
         Self { title: title.into(), synthetic }
     }
 }
+
+#[cfg(test)]
+mod figures_tests;

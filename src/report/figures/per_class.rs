@@ -28,7 +28,9 @@ pub struct Class {
 }
 
 const LINE: f64 = 19.0;
-const PLOT: f64 = 520.0;
+const PLOT: f64 = 640.0;
+/// Series lie a little above each other, so that equal values are all seen.
+const APART: f64 = 3.4;
 
 /// The text of the figure.
 #[must_use]
@@ -53,9 +55,11 @@ pub fn draw(figure: &PerClass) -> String {
         svg.rule((left, y), (right, y), false);
         svg.text(left - 8.0, y + 4.0, Anchor::End, &class.name);
         svg.text(right + counted - 10.0, y + 4.0, Anchor::End, images);
-        for (series, value) in figure.series.iter().zip(&class.values) {
+        let middle = (figure.series.len() as f64 - 1.0) / 2.0;
+        for ((place, series), value) in (0u32..).zip(&figure.series).zip(&class.values) {
             if let Some(value) = value {
-                svg.mark((x.at(*value), y), series.style, 4.0, &format!("{}, {}: {value:.2} %", class.name, series.name));
+                let y = y + APART * (f64::from(place) - middle);
+                svg.mark((x.at(*value), y), series.style, 3.6, &format!("{}, {}: {value:.2} %", class.name, series.name));
             }
         }
     }

@@ -22,7 +22,7 @@ const PLOT: f64 = 400.0;
 #[must_use]
 pub fn draw(figure: &Ranks) -> String {
     let left = widest(figure.ranks.iter().map(|rank| rank.0.as_str()), TEXT) + 20.0;
-    let of = |rank: &(String, u64, f64, usize)| format!("{} records, {} categories", thousands(rank.1), thousands(rank.3 as u64));
+    let of = |rank: &(String, u64, f64, usize)| format!("{} labelled, {} distinct", thousands(rank.1), thousands(rank.3 as u64));
     let beside: Vec<String> = figure.ranks.iter().map(of).collect();
     let room = widest(beside.iter().map(String::as_str), TEXT) + 26.0;
     let right = left + PLOT.max(Svg::least_width(&figure.heading) - left - room);

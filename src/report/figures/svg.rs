@@ -84,12 +84,17 @@ impl Svg {
         let _ = writeln!(self.body, r#"<text x="{x}" y="{y}" font-size="{size}" font-weight="bold">{}</text>"#, escape(text));
     }
 
-    /// A text turned about its position, in degrees clockwise.
+    /// A text of the usual size turned about its position, in degrees clockwise.
     pub fn turned(&mut self, x: f64, y: f64, degrees: f64, anchor: Anchor, text: &str) {
-        let (x, y, degrees, anchor) = (number(x), number(y), number(degrees), anchor.name());
+        self.turned_sized(x, y, degrees, TEXT, anchor, text);
+    }
+
+    /// A text of another size, turned.
+    pub fn turned_sized(&mut self, x: f64, y: f64, degrees: f64, size: f64, anchor: Anchor, text: &str) {
+        let (x, y, degrees, size, anchor) = (number(x), number(y), number(degrees), number(size), anchor.name());
         let _ = writeln!(
             self.body,
-            r#"<text transform="translate({x} {y}) rotate({degrees})" text-anchor="{anchor}">{}</text>"#,
+            r#"<text transform="translate({x} {y}) rotate({degrees})" text-anchor="{anchor}" font-size="{size}">{}</text>"#,
             escape(text)
         );
     }

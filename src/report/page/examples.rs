@@ -52,11 +52,10 @@ pub fn choose(id: &ExperimentId, predictions: &Path) -> Result<Examples> {
         let said: Vec<(String, f64)> =
             named.iter().filter_map(|[class, p]| Some(((*class).to_owned(), p.parse().ok()?))).collect();
         let Some((first, sure)) = said.first().map(|(class, p)| (class.as_str(), *p)) else { continue };
-        let (kind, is_right) = (if first == *truth { &mut right } else { &mut wrong }, first == *truth);
+        let kind = if first == *truth { &mut right } else { &mut wrong };
         let example = Example { key: ImageKey::new(chunk, *file), truth: (*truth).to_owned(), said: said.clone(), jpeg: vec![] };
         keep(kind, sure, &example);
         keep(&mut unsure, -sure, &example);
-        let _ = is_right;
     }
     Ok(Examples { id: id.clone(), right: best(right), wrong: best(wrong), unsure: best(unsure) })
 }

@@ -25,12 +25,11 @@ pub fn notes_of(notes: &[String]) -> String {
 }
 
 fn of_lines(lines: &Lines) -> String {
-    let heading: String = lines.headings.iter().map(|heading| format!("<th>{}</th>", escape(heading))).collect();
+    let class = |column: usize| if column < lines.words { "" } else { " class=\"number\"" };
+    let heading = lines.headings.iter().enumerate().map(|(column, text)| format!("<th{}>{}</th>", class(column), escape(text)));
+    let heading: String = heading.collect();
     let line = |line: &Vec<Shown>| {
-        let cells = line.iter().enumerate().map(|(column, shown)| {
-            let class = if column < lines.words { "" } else { " class=\"number\"" };
-            format!("<td{class}>{}</td>", cell(shown))
-        });
+        let cells = line.iter().enumerate().map(|(column, shown)| format!("<td{}>{}</td>", class(column), cell(shown)));
         format!("<tr>{}</tr>\n", cells.collect::<String>())
     };
     let groups = lines.groups.iter().map(|group| format!("<tbody>\n{}</tbody>\n", group.iter().map(line).collect::<String>()));

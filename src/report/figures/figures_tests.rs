@@ -1,0 +1,101 @@
+//! Figures by their structure: every name, every mark, every value under the pointer; and one whole figure as it was.
+
+use crate::evaluate::Calibration;
+use crate::report::figures::{Heading, Series, Style};
+use crate::report::figures::{calibration, confusion, cost, curves, distribution, per_class, ranks, sizes};
+
+fn heading() -> Heading {
+    Heading::new("A figure", false)
+}
+
+fn series(names: &[&str]) -> Vec<Series> {
+    names.iter().enumerate().map(|(index, name)| Series { name: (*name).into(), style: Style::of(index, index) }).collect()
+}
+
+/// How often `part` occurs.
+fn count(svg: &str, part: &str) -> usize {
+    svg.matches(part).count()
+}
+
+#[test]
+fn a_small_confusion_matrix_is_as_it_was() {
+    let figure = confusion::ConfusionFigure {
+        heading: Heading::new("Confusion, two classes", true),
+        classes: vec!["Diptera".into(), "Hemiptera".into()],
+        counts: vec![vec![9, 1], vec![0, 4]],
+    };
+    insta::assert_snapshot!(confusion::draw(&figure));
+}
+
+#[test]
+fn forty_classes_have_their_names_on_both_sides_and_no_number_in_the_cells() {
+    let classes: Vec<String> = (0..40).map(|class| format!("Family{class}idae")).collect();
+    let counts = (0..40).map(|row| (0..40).map(|column| u64::from(row == column) * 7).collect()).collect();
+    let svg = confusion::draw(&confusion::ConfusionFigure { heading: heading(), classes, counts });
+    assert_eq!((count(&svg, ">Family7idae<"), count(&svg, "taken for"), count(&svg, ">1.00<")), (2, 40, 0));
+}
+
+#[test]
+fn a_class_has_a_mark_a_series_and_a_class_without_images_none() {
+    let class = |name: &str, values| per_class::Class { name: name.into(), images: 1234, values };
+    let classes = vec![class("Diptera", vec![Some(99.5), Some(50.0)]), class("Embioptera", vec![None, None])];
+    let svg = per_class::draw(&per_class::PerClass { heading: heading(), series: series(&["a CE", "b Focal"]), classes });
+    assert!(svg.contains("Diptera, a CE: 99.50 %") && svg.contains(">1,234<") && svg.contains(">Embioptera<"));
+    assert_eq!(count(&svg, "Embioptera,"), 0);
+}
+
+#[test]
+fn every_run_is_a_line_and_a_partition_without_runs_says_so() {
+    let curve = |name: &str| curves::Curve { name: name.into(), style: Style::of(0, 0), points: vec![(1.0, 20.0), (2.0, 80.0)] };
+    let panels = vec![vec![
+        curves::Panel { title: "small".into(), curves: vec![curve("s1"), curve("s2")] },
+        curves::Panel { title: "large".into(), curves: vec![] },
+    ]];
+    let figure =
+        curves::Curves { heading: heading(), unit: "top-1, %".into(), range: Some((0.0, 100.0)), legend: vec![], panels };
+    let svg = curves::draw(&figure);
+    assert_eq!((count(&svg, ": 80.00 at epoch 2"), count(&svg, "no run"), count(&svg, ">epoch<")), (2, 1, 2));
+}
+
+#[test]
+fn a_reliability_diagram_has_a_mark_a_bin_with_images() {
+    let mut seen = Calibration::default();
+    [(0.5, true), (0.5, false), (0.9, true)].into_iter().for_each(|(p, right)| seen.add(p, right));
+    let line = calibration::Line { name: "a CE".into(), style: Style::of(0, 0), report: seen.report().unwrap() };
+    let panels = vec![vec![calibration::Panel { title: "small".into(), lines: vec![line] }]];
+    let svg = calibration::draw(&calibration::Reliability { heading: heading(), legend: vec![], panels });
+    assert!(svg.contains("a CE: 2 predictions of 50.0 % on average, 50.0 % right"), "{svg}");
+    assert_eq!((count(&svg, "predictions of"), count(&svg, "ECE 3.33 %")), (2, 1));
+}
+
+#[test]
+fn the_figures_of_the_data_carry_every_count() {
+    let classes = vec![("Diptera".into(), [700, 100, 200]), ("Embioptera".into(), [4, 0, 1])];
+    let svg = distribution::draw(&distribution::Distribution { heading: heading(), classes });
+    assert!(
+        svg.contains("Diptera, train: 700") && !svg.contains("Embioptera, validation") && svg.contains("Embioptera, test: 1")
+    );
+    let set = sizes::Dataset { name: "large".into(), classes: 2, images: [704, 100, 201], imbalance: 200.0 };
+    let svg = sizes::draw(&sizes::Sizes { heading: heading(), datasets: vec![set] });
+    assert!(svg.contains("1,005 in 2 classes, imbalance 200") && svg.contains("large, validation: 100"));
+    let svg = ranks::draw(&ranks::Ranks { heading: heading(), ranks: vec![("species".into(), 84, 0.075, 8)] });
+    assert!(svg.contains("species: 7.5 % of the records, 84 labelled, 8 distinct"));
+    let row = cost::Row { name: "small a".into(), style: Style::of(0, 0), hours: 12.5, images_per_second: 1030.0 };
+    let svg = cost::draw(&cost::Cost { heading: heading(), unit: "GPU-hours".into(), rows: vec![row] });
+    assert!(svg.contains("small a: 12.5 GPU-hours") && svg.contains(">1,030<"));
+}
+
+#[test]
+fn a_figure_of_nothing_is_still_a_figure() {
+    let empty = [
+        curves::draw(&curves::Curves { heading: heading(), unit: "x".into(), range: None, legend: vec![], panels: vec![] }),
+        per_class::draw(&per_class::PerClass { heading: heading(), series: vec![], classes: vec![] }),
+        confusion::draw(&confusion::ConfusionFigure { heading: heading(), classes: vec![], counts: vec![] }),
+        calibration::draw(&calibration::Reliability { heading: heading(), legend: vec![], panels: vec![] }),
+        distribution::draw(&distribution::Distribution { heading: heading(), classes: vec![] }),
+        sizes::draw(&sizes::Sizes { heading: heading(), datasets: vec![] }),
+        ranks::draw(&ranks::Ranks { heading: heading(), ranks: vec![] }),
+        cost::draw(&cost::Cost { heading: heading(), unit: "core-hours".into(), rows: vec![] }),
+    ];
+    assert!(empty.iter().all(|svg| svg.contains("A figure") && !svg.contains("NaN") && !svg.contains("inf")));
+}
