@@ -108,6 +108,7 @@ fn within(seconds: f64, work: impl FnOnce()) {
     let start = std::time::Instant::now();
     work();
     let allowed = if cfg!(debug_assertions) { 10.0 * seconds } else { seconds };
+    eprintln!("took {:?}", start.elapsed());
     assert!(start.elapsed().as_secs_f64() < allowed, "{:?}", start.elapsed());
 }
 

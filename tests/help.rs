@@ -12,7 +12,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
-    let paths: [&[&str]; 23] = [
+    let paths: [&[&str]; 24] = [
         &[],
         &["synth"],
         &["import"],
@@ -34,6 +34,7 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["sweep", "rerun"],
         &["sweep", "cancel"],
         &["aggregate"],
+        &["report"],
         &["verify"],
         &["doctor"],
     ];

@@ -3,7 +3,7 @@
 
 use super::aggregate::fixtures_tests::{job, record};
 use super::published::Published;
-use super::{Arithmetic, EXPORTERS, Exporter, Summary, aggregate, markdown};
+use super::{Arithmetic, EXPORTERS, Exporter, Summary, aggregate, markdown, terminal};
 use crate::config::Loss;
 use crate::evaluate::{ClassScore, RunRecord};
 
@@ -43,7 +43,10 @@ fn everything() -> Summary {
     records[7].config.dataset_fingerprint = "f2".into();
     records[8].evaluation.used = 9;
     records[8].notes.insert("batch norm".into(), "statistics of rank 0".into());
-    aggregate(&job, &records, &Published::load().unwrap(), Arithmetic::Ours).unwrap()
+    let mut summary = aggregate(&job, &records, &Published::load().unwrap(), Arithmetic::Ours).unwrap();
+    // As if it led by more than the noise.
+    summary.tables[0].rows[2].cells[0].iter_mut().for_each(|cell| cell.best = true);
+    summary
 }
 
 #[test]
@@ -51,6 +54,12 @@ fn every_format_is_as_it_was() {
     for exporter in EXPORTERS {
         insta::assert_snapshot!(exporter.file(), exporter.export(&everything()).unwrap());
     }
+}
+
+#[test]
+fn the_terminal_shows_the_same_in_less_room() {
+    insta::assert_snapshot!(terminal::text(&everything(), false));
+    assert!(terminal::text(&everything(), true).contains("\u{1b}[1m98.00±1.00\u{1b}[0m"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A confusion matrix → a square of shades, each row divided by its sum: the truth from top to bottom, the prediction from left to right.
 
 use crate::report::figures::Heading;
-use crate::report::figures::font::widest;
+use crate::report::figures::font::{self, widest};
 use crate::report::figures::palette::STRENGTH;
 use crate::report::figures::svg::{Anchor, Svg, TEXT, TOP};
 
@@ -19,6 +19,10 @@ pub struct ConfusionFigure {
 /// Up to so many classes the shares are written into the cells.
 const WRITTEN: usize = 20;
 
+/// How wide the key to the shades is.
+const SCALE: f64 = 164.0;
+const SCALE_NAME: &str = "share of the images of the true class; empty: none";
+
 /// The text of the figure.
 #[must_use]
 pub fn draw(figure: &ConfusionFigure) -> String {
@@ -28,7 +32,8 @@ pub fn draw(figure: &ConfusionFigure) -> String {
     let named = widest(figure.classes.iter().map(String::as_str), size) + 12.0;
     let left = named + 26.0;
     let square = side * classes as f64;
-    let width = (left + square + 20.0).max(Svg::least_width(&figure.heading));
+    let scale_end = left + SCALE + font::width(SCALE_NAME, TEXT) + 10.0;
+    let width = (left + square + 20.0).max(Svg::least_width(&figure.heading)).max(scale_end);
     let top = TOP + 12.0;
     let mut svg = Svg::new(width, top + square + named + 76.0, &figure.heading);
     for (row, (name, counts)) in figure.classes.iter().zip(&figure.counts).enumerate() {
@@ -69,5 +74,5 @@ fn scale(svg: &mut Svg, left: f64, top: f64) {
     }
     svg.text(left, top + 24.0, Anchor::Start, "0");
     svg.text(left + 154.0, top + 24.0, Anchor::End, "1");
-    svg.text(left + 164.0, top + 10.0, Anchor::Start, "share of the images of the true class; empty: none");
+    svg.text(left + SCALE, top + 10.0, Anchor::Start, SCALE_NAME);
 }

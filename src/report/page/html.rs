@@ -86,7 +86,7 @@ fn examples(all: &[Examples]) -> String {
         return "<p>Nothing to show yet.</p>\n".into();
     }
     let set = |set: &Examples| {
-        let kinds = [("Right, and sure", &set.right), ("Wrong, and sure", &set.wrong), ("Unsure", &set.unsure)];
+        let kinds = [("Right, the surest", &set.right), ("Wrong, the surest", &set.wrong), ("The least sure", &set.unsure)];
         let kinds: String = kinds
             .into_iter()
             .filter(|(_, examples)| !examples.is_empty())
@@ -97,8 +97,8 @@ fn examples(all: &[Examples]) -> String {
             .collect();
         format!("<h3>{}</h3>\n{kinds}", escape(&set.id.to_string()))
     };
-    let note = "<p>Test pictures as the model was shown them, one of each true class at most: the surest right ones, the surest wrong \
-        ones, and those it was least sure of. One run of the best row of each partition.</p>\n";
+    let note = "<p>Test pictures as they were prepared, at most one of each true class in a row. One run of the best row of each \
+        partition.</p>\n";
     format!("{note}{}", all.iter().map(set).collect::<String>())
 }
 
