@@ -56,8 +56,8 @@ impl Default for Calibration {
 impl Calibration {
     /// Counts one prediction: the probability of the class it names, and whether that was right.
     pub fn add(&mut self, probability: f32, right: bool) {
-        // NaN becomes 0, and what is no probability ends in the first or the last bin.
-        let probability = f64::from(probability).max(0.0).min(1.0);
+        // What is no probability ends in the first or the last bin; a NaN is 0 once it is cast.
+        let probability = f64::from(probability).clamp(0.0, 1.0);
         let bin = ((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
         if let Some(counts) = self.bins.get_mut(bin) {
             counts.images += 1;

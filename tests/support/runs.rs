@@ -64,15 +64,6 @@ pub fn finish(runs: &Path, record: &RunRecord) {
     hash::write_sealed(&path, &serde_json::to_vec_pretty(record).unwrap()).unwrap();
 }
 
-/// The same without waiting for the disk, for thousands of them.
-pub fn finish_quickly(runs: &Path, record: &RunRecord) {
-    let folder = runs.join(record.id.to_string());
-    fs::create_dir_all(&folder).unwrap();
-    let text = serde_json::to_vec_pretty(record).unwrap();
-    fs::write(folder.join("test.json.blake3"), hash::of_bytes(&text)).unwrap();
-    fs::write(folder.join("test.json"), text).unwrap();
-}
-
 /// An executable bash script.
 pub fn script(path: &Path, body: &str) {
     fs::write(path, format!("#!/bin/bash\n{body}\n")).unwrap();
