@@ -12,8 +12,8 @@ use crate::sweep::{local, measured, metafarm};
 /// Arguments of `sweep render`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval
-  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster narval --account def-yourpi --out slurm/narval --metafarm
+  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster fir --account def-yourpi --out slurm/fir
+  bioscan-hpc sweep render jobs/bioscan-1m.toml --cluster fir --out slurm/fir --metafarm
 
 What the cluster would refuse is refused here, with the rule and its source. With --metafarm
 there is, besides, a farm for each array in DIR/metafarm: table.dat, single_case.sh,
