@@ -187,6 +187,8 @@ impl SlurmLab {
         );
         fs::write(self.at("slurm.conf"), text).unwrap();
         fs::write(self.at("gres.conf"), gres).unwrap();
+        // slurmd loads a cgroup plugin even where it uses none, and finding out which one fails where /sys is not mounted.
+        fs::write(self.at("cgroup.conf"), "CgroupPlugin=cgroup/v1\n").unwrap();
     }
 
     /// Files that can pass for GPUs: character devices, which get real indices, and plain files where those run out.
