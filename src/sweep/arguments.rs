@@ -121,7 +121,7 @@ mod tests {
     fn a_scripts_own_lines_say_where_its_log_goes() {
         let script =
             "#!/bin/bash\n#SBATCH --job-name=demo-train-small\n#SBATCH --output=logs/%x-%A_%a.out      # make the folder first\n";
-        assert_eq!(log_of(script, Path::new("/work")), Path::new("/work/logs/demo-train-small-%A_%a.out"));
+        assert_eq!(log_of(script, Path::new("/scratch")), Path::new("/scratch/logs/demo-train-small-%A_%a.out"));
         assert_eq!(directive(script, "mem"), None);
     }
 

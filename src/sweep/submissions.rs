@@ -204,7 +204,7 @@ mod tests {
     fn submission(serial: u64, runs: &[(usize, &[&str])]) -> Submission {
         let ticket = Ticket { sweep: "s".into(), manifest: "m".into(), script: "train-small".into(), serial };
         let tasks = runs.iter().map(|(index, runs)| (*index, runs.iter().map(|run| (*run).to_owned()).collect())).collect();
-        let log = "/work/logs/demo-%A_%a.out".into();
+        let log = "/scratch/logs/demo-%A_%a.out".into();
         Submission { ticket, stage: Stage::Train, tasks, log, minutes: 60, memory: None, at: 0 }
     }
 
@@ -221,7 +221,7 @@ mod tests {
         ]);
         let found = &submissions.by_run()["b"];
         assert_eq!(found.iter().map(|(_, task)| task.to_string()).collect::<Vec<_>>(), ["90_0", "70_0"]);
-        assert_eq!(found[0].0.log_of(found[0].1), Path::new("/work/logs/demo-90_0.out"));
+        assert_eq!(found[0].0.log_of(found[0].1), Path::new("/scratch/logs/demo-90_0.out"));
         assert_eq!(submissions.open().len(), 1);
         assert_eq!(submissions.next_serial(&[]), 5);
     }
