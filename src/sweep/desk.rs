@@ -192,6 +192,6 @@ fn is_a_limit(said: &str) -> bool {
     signs.iter().any(|sign| said.contains(sign))
 }
 
-fn seconds_since_1970() -> u64 {
+pub(super) fn seconds_since_1970() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

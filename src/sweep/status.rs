@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::config::{Experiment, Job};
 use crate::error::{IoContext, Result};
+use crate::sweep::desk::seconds_since_1970;
 use crate::sweep::estimate::slurm_time;
 use crate::sweep::logs;
 use crate::sweep::plan::Stage;
@@ -150,7 +150,7 @@ impl Knowledge {
     /// Every task that ever held `run`, the newest first, in words.
     #[must_use]
     pub fn history(&self, run: &str) -> Vec<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let now = seconds_since_1970();
         let line = |(submission, task): &(&Submission, TaskId)| {
             let ago = duration(now.saturating_sub(submission.at) as f64);
             let memory = submission.memory.as_ref().map(|memory| format!(" and {memory}")).unwrap_or_default();
