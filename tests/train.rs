@@ -229,7 +229,9 @@ fn a_loss_that_is_no_number_can_be_skipped_until_the_weights_themselves_are_lost
 fn every_container_and_a_staged_copy_are_the_same_configuration_and_give_the_same_bytes() {
     let packs = TinyJob::new("");
     expect(&mut packs.train(1), 0);
-    for (format, ending) in [("zip", "original_36.zip"), ("hdf5", "original_36.hdf5"), ("folder", "folder"), ("tar", "webdataset")] {
+    for (format, ending) in
+        [("zip", "original_36.zip"), ("hdf5", "original_36.hdf5"), ("folder", "folder"), ("tar", "webdataset")]
+    {
         let job = TinyJob::new(&format!("images = \"{format}\""));
         job.write_container(ending);
         // So that nothing else can have been read.
@@ -282,4 +284,40 @@ fn wrong_names_are_answered_with_the_valid_ones() {
     edit(&job.file(), |text| text.replace("resnet18", "resnet19"));
     let unknown = expect(on_ranks(1).arg("train").arg(job.file()).args(["--index", "0"]), 2);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("resnet18"));
+}
+
+#[test]
+fn the_doctor_rehearses_a_run_and_leaves_nothing_behind() {
+    let job = TinyJob::new("");
+    for ranks in [1, 2] {
+        let mut command = on_ranks(ranks);
+        let output = command.arg("doctor").arg(job.file()).arg("--json").output().unwrap();
+        // This machine may have faults of its own; they end in 5.
+        assert!(matches!(output.status.code(), Some(0 | 5)), "{}", String::from_utf8_lossy(&output.stderr));
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let speeds = &answer["speeds"];
+        assert_eq!((speeds["run"].as_str(), speeds["ranks"].as_u64()), (Some(RUN), Some(ranks as u64)));
+        for figure in ["first_read", "decoding", "stepping", "step_s"] {
+            assert!(speeds[figure].as_f64().unwrap() > 0.0, "{figure}: {speeds}");
+        }
+        assert_eq!(speeds["all_reduce_s"].is_null(), ranks == 1);
+    }
+    assert!(!job.path("out/runs").exists());
+    fs::remove_dir_all(job.path("out/images")).unwrap();
+    let output = on_ranks(1).arg("doctor").arg(job.file()).arg("--json").output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(answer["speeds"].is_null(), "nothing is prepared, so nothing is measured");
+}
+
+#[test]
+fn an_epoch_s_time_is_told_in_words_and_in_shares() {
+    let job = TinyJob::new("");
+    let output = expect(&mut job.train(1), 0);
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(log.contains(" images/s, about ") && log.contains("waiting for data ") && log.contains("computing "), "{log}");
+    let times = fs::read_to_string(job.run("timing.csv")).unwrap();
+    for row in times.lines().skip(1) {
+        let shares: Vec<f64> = row.split(',').skip(4).map(|share| share.parse().unwrap()).collect();
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-3, "{times}");
+    }
 }

@@ -11,7 +11,8 @@ pub enum Phase {
     Copying,
     /// Forward, backward and the step of the optimiser.
     Computing,
-    /// For other ranks: what of it is not hidden behind computing.
+    /// For other ranks between two steps. What the backward pass waits for their gradients counts as computing, because libtorch does both
+    /// at once; `doctor` measures it by itself.
     Communicating,
     /// Copying the run to main memory, and waiting for the checkpoint before it to be written.
     Checkpointing,
@@ -134,10 +135,7 @@ mod tests {
     #[test]
     fn the_bottleneck_is_said_with_the_setting_that_mends_it() {
         let shares = Shares { waiting: 0.41, computing: 0.5, checkpointing: 0.09, ..Shares::default() };
-        assert_eq!(
-            shares.words(),
-            "waiting for data 41 %, copying 0 %, computing 50 %, communicating 0 %, checkpointing 9 %"
-        );
+        assert_eq!(shares.words(), "waiting for data 41 %, copying 0 %, computing 50 %, communicating 0 %, checkpointing 9 %");
         assert!(shares.advice().unwrap().starts_with("41 % of the time goes to waiting for data: try more threads"));
         assert_eq!(Shares { computing: 0.97, waiting: 0.03, ..Shares::default() }.advice(), None);
     }

@@ -151,9 +151,9 @@ impl Trainer<'_> {
     /// the run here, before anything is saved that came after it. Collective.
     fn settle(&self, sums: &Sums, source: &Source, steps: &[&[usize]], position: &mut Position, old: bool) -> Result<bool> {
         let look = sums.settle(self.team.world, position, old)?;
-        let (epoch, last) = (position.epoch, &position.skipped[position.skipped.len().saturating_sub(MOST_SKIPPED)..]);
-        let in_a_row = last.len() == MOST_SKIPPED && last[0] == Skipped { epoch, step: position.step - MOST_SKIPPED as u64 };
-        match look.first_bad.or(in_a_row.then(|| last[0].step)) {
+        let (epoch, last) = (position.epoch, position.step.saturating_sub(1));
+        let lost = all_skipped(&position.skipped, Skipped { epoch, step: last }, steps.len() as u64);
+        match look.first_bad.or(lost.then_some(last)) {
             None => Ok(look.due),
             Some(step) => {
                 let images = source.names(steps.get(step as usize).copied().unwrap_or_default());
@@ -173,6 +173,13 @@ impl Trainer<'_> {
     }
 }
 
+/// Whether the last [`MOST_SKIPPED`] steps up to `now` were all skipped, over epochs of `steps` steps.
+fn all_skipped(skipped: &[Skipped], now: Skipped, steps: u64) -> bool {
+    let count = |at: &Skipped| at.epoch * steps + at.step;
+    let first = skipped.len().checked_sub(MOST_SKIPPED).and_then(|first| skipped.get(first));
+    first.is_some_and(|first| count(&now) - count(first) == MOST_SKIPPED as u64 - 1)
+}
+
 fn copies(tensors: Vec<(String, Tensor)>) -> Result<Vec<Tensor>> {
     let copy = |(_, tensor): (String, Tensor)| {
         let mut copy = tensor.f_zeros_like()?;
@@ -188,4 +195,20 @@ fn restore(tensors: Vec<(String, Tensor)>, from: &[Tensor]) -> Result<()> {
 
 fn libtorch(error: tch::TchError) -> Error {
     Error::library("libtorch", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_skipped_one_after_the_other_are_counted_over_epochs() {
+        let at = |number: u64| Skipped { epoch: number / 7, step: number % 7 };
+        let in_a_row: Vec<Skipped> = (3..19).map(at).collect();
+        assert!(all_skipped(&in_a_row, at(18), 7));
+        assert!(!all_skipped(&in_a_row, at(19), 7), "step 19 was none of them");
+        assert!(!all_skipped(&in_a_row[1..], at(18), 7), "one too few");
+        let with_a_gap: Vec<Skipped> = (2..19).filter(|number| *number != 9).map(at).collect();
+        assert!(!all_skipped(&with_a_gap, at(18), 7));
+    }
 }
