@@ -26,7 +26,7 @@ needs_build() {
   have mpicc || echo libopenmpi-dev
   have mpirun || echo openmpi-bin
   [ -n "${HDF5_DIR:-}" ] || pkg-config --exists hdf5 2>/dev/null || echo libhdf5-dev
-  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || echo libclang-dev
+  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang[.-][0-9s]*' >/dev/null || echo libclang-dev
   libtorch_is_given || python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
 }
 needs_test() {
