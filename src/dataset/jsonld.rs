@@ -1,58 +1,86 @@
 //! The published JSON-LD form ↔ rows: a plain array of objects of strings, one object a row, every object with the same keys.
 //!
 //! Written as Python's `json.dump(rows, file, indent=4)` writes it, which is how the published file was made; read in any layout.
-//! Both ways one object at a time, because the published file has 2 GB.
+//! Both ways one object at a time, because the published file has 2 GB; an object longer than [`LONGEST_ROW`] is refused.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::dataset::record::{Columns, StringRecord};
-use crate::dataset::table::{ReadRows, WriteRows};
+use crate::dataset::table::{LONGEST_ROW, ReadRows, WriteRows};
 use crate::error::{Error, IoContext, Result};
 
 /// Reads objects one at a time.
 pub struct Reader {
-    path: PathBuf,
     columns: Columns,
-    file: BufReader<File>,
-    /// The first object, which was read for its keys and not handed out yet.
-    first: Option<Object>,
+    source: Source,
+    /// The text of the object read last; at first of the one that was read for its keys and not handed out yet.
+    object: Vec<u8>,
+    /// Where it begins in the file.
+    start: u64,
     number: u64,
 }
 
 impl Reader {
     /// Reads up to the end of the first object, whose keys are the columns.
     pub fn open(path: &Path, file: File) -> Result<Self> {
-        let mut file = BufReader::with_capacity(1 << 20, file);
-        expect(path, &mut file, b'[', "the file does not begin with `[`")?;
-        let first = match next_token(path, &mut file)? {
-            Some(b'{') => Object::read(path, &mut file, 1)?,
-            _ => return Err(Error::input(path, "the array holds no object, so there are no columns")),
-        };
-        let names = first.0.iter().map(|(key, _)| key.clone()).collect();
-        Ok(Self { path: path.to_owned(), columns: Columns::new(path, names)?, file, first: Some(first), number: 0 })
+        let mut source = Source { path: path.to_owned(), file: BufReader::with_capacity(1 << 20, file), offset: 0 };
+        source.skip_byte_order_mark()?;
+        if source.next_token()? != Some(b'[') {
+            return Err(source
+                .fault(source.offset, "the file does not begin with `[`")
+                .with_help("the published form is a plain array of objects: [{\"sampleid\": …}, …]"));
+        }
+        source.consume(1);
+        if source.next_token()? != Some(b'{') {
+            return Err(source.fault(source.offset, "the array holds no object, so there are no columns"));
+        }
+        let mut object = Vec::new();
+        let start = source.take_object(&mut object, 1)?;
+        let cells = cells_of(&object).map_err(|error| source.syntax(1, start, &object, &error))?;
+        let names = cells.into_iter().map(|(key, _)| key).collect();
+        Ok(Self { columns: Columns::new(path, names)?, source, object, start, number: 0 })
     }
 
-    fn next(&mut self) -> Result<Option<Object>> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
+    /// Takes the next object's text; `false` behind the last.
+    fn next(&mut self) -> Result<bool> {
+        let before = self.number - 1;
+        match self.source.next_token()? {
+            Some(b']') => return Ok(false),
+            Some(b',') => self.source.consume(1),
+            Some(_) => return Err(self.source.fault(self.source.offset, format!("no `,` behind object {before}"))),
+            None => return Err(self.source.cut_short(format!("the file ends behind object {before}, without `]`"))),
         }
-        match next_token(&self.path, &mut self.file)? {
-            Some(b']') => Ok(None),
-            Some(b',') => {
-                self.file.consume(1);
-                next_token(&self.path, &mut self.file)?;
-                Object::read(&self.path, &mut self.file, self.number).map(Some)
+        if self.source.next_token()? != Some(b'{') {
+            return Err(self.source.fault(self.source.offset, format!("no object behind the `,` of object {before}")));
+        }
+        self.start = self.source.take_object(&mut self.object, self.number)?;
+        Ok(true)
+    }
+
+    /// The cells of an object whose keys are not those of the first in the same order.
+    fn reorder(&self, row: &mut StringRecord) -> Result<()> {
+        let cells = cells_of(&self.object).map_err(|error| self.source.syntax(self.number, self.start, &self.object, &error))?;
+        let (names, number) = (self.columns.names(), self.number);
+        let fault = |what: String| Err(self.source.fault(self.start, format!("object {number} has {what}")));
+        if let Some((key, _)) = cells.iter().find(|(key, _)| !names.contains(key)) {
+            return fault(format!("the key `{key}`, the first has not"));
+        }
+        row.clear();
+        for name in names {
+            let mut of_name = cells.iter().filter(|(key, _)| key == name);
+            match (of_name.next(), of_name.next()) {
+                (Some((_, value)), None) => row.push_field(value),
+                (Some(_), Some(_)) => return fault(format!("the key `{name}` twice")),
+                (None, _) => return fault(format!("no key `{name}`")),
             }
-            Some(_) => Err(Error::input(&self.path, format!("no `,` behind object {}", self.number - 1))),
-            None => Err(Error::input(&self.path, format!("the file ends behind object {}, without `]`", self.number - 1))
-                .with_help("it was cut short: copy it again")),
         }
+        Ok(())
     }
 }
 
@@ -64,23 +92,15 @@ impl ReadRows for Reader {
     fn read(&mut self, row: &mut StringRecord) -> Result<bool> {
         self.number += 1;
         row.clear();
-        let Some(Object(cells)) = self.next()? else { return Ok(false) };
-        let names = self.columns.names();
-        // The usual case: the same keys in the same order.
-        if cells.iter().map(|(key, _)| key).eq(names) {
-            cells.iter().for_each(|(_, value)| row.push_field(value));
-            return Ok(true);
+        if self.number > 1 && !self.next()? {
+            return Ok(false);
         }
-        if let Some((key, _)) = cells.iter().find(|(key, _)| !names.contains(key)) {
-            return Err(Error::input(&self.path, format!("object {} has the key `{key}`, the first has not", self.number)));
+        let mut text = serde_json::Deserializer::from_slice(&self.object);
+        match (RowOf { names: self.columns.names(), row }).deserialize(&mut text) {
+            Ok(true) => Ok(true),
+            Ok(false) => self.reorder(row).map(|()| true),
+            Err(error) => Err(self.source.syntax(self.number, self.start, &self.object, &error)),
         }
-        for name in names {
-            match cells.iter().find(|(key, _)| key == name) {
-                Some((_, value)) => row.push_field(value),
-                None => return Err(Error::input(&self.path, format!("object {} has no key `{name}`", self.number))),
-            }
-        }
-        Ok(true)
     }
 
     fn place(&self) -> String {
@@ -88,71 +108,237 @@ impl ReadRows for Reader {
     }
 }
 
-/// The next byte that is not white space, left in place.
-fn next_token(path: &Path, file: &mut BufReader<File>) -> Result<Option<u8>> {
-    loop {
-        match file.fill_buf().at("read", path)?.first().copied() {
-            Some(space) if space.is_ascii_whitespace() => file.consume(1),
-            other => return Ok(other),
+/// A file of text with the number of bytes taken from it.
+struct Source {
+    path: PathBuf,
+    file: BufReader<File>,
+    offset: u64,
+}
+
+impl Source {
+    fn consume(&mut self, count: usize) {
+        self.file.consume(count);
+        self.offset += count as u64;
+    }
+
+    fn skip_byte_order_mark(&mut self) -> Result<()> {
+        if self.file.fill_buf().at("read", &self.path)?.starts_with("\u{feff}".as_bytes()) {
+            self.consume(3);
         }
+        Ok(())
+    }
+
+    /// The next byte that is not white space, left in place.
+    fn next_token(&mut self) -> Result<Option<u8>> {
+        loop {
+            match self.file.fill_buf().at("read", &self.path)?.first().copied() {
+                Some(space) if space.is_ascii_whitespace() => self.consume(1),
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// Takes the text of the object that begins here up to its last brace, and returns where it began. Whether it is JSON otherwise is
+    /// for the parser to say.
+    fn take_object(&mut self, object: &mut Vec<u8>, number: u64) -> Result<u64> {
+        object.clear();
+        let start = self.offset;
+        let (mut depth, mut in_string, mut escaped) = (0u32, false, false);
+        while object.len() as u64 <= LONGEST_ROW {
+            let buffer = self.file.fill_buf().at("read", &self.path)?;
+            let end = buffer.iter().position(|byte| {
+                match byte {
+                    _ if escaped => escaped = false,
+                    b'\\' if in_string => escaped = true,
+                    b'"' => in_string = !in_string,
+                    b'{' if !in_string => depth += 1,
+                    b'}' if !in_string => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                depth == 0
+            });
+            let taken = buffer.get(..end.map_or(buffer.len(), |end| end + 1)).unwrap_or_default();
+            object.extend_from_slice(taken);
+            let count = taken.len();
+            self.consume(count);
+            match (end, count) {
+                (Some(_), _) => return Ok(start),
+                (None, 0) => return Err(self.cut_short(format!("the file ends within object {number}"))),
+                (None, _) => {}
+            }
+        }
+        Err(self.fault(start, format!("object {number} is longer than {} MiB", LONGEST_ROW >> 20)))
+    }
+
+    /// An error at the byte `offset`, which it names by line and column: they are counted only now, in another pass.
+    fn fault(&self, offset: u64, message: impl fmt::Display) -> Error {
+        match line_and_column(&self.path, offset) {
+            Ok((line, column)) => Error::input(&self.path, format!("line {line}, column {column}: {message}")),
+            Err(error) => error,
+        }
+    }
+
+    fn cut_short(&self, message: String) -> Error {
+        self.fault(self.offset, message).with_help("it was cut short: copy it again")
+    }
+
+    /// What the parser says of the object that begins at `start`, with the place in the file instead of that in the object.
+    fn syntax(&self, number: u64, start: u64, object: &[u8], error: &serde_json::Error) -> Error {
+        let before: usize =
+            object.split(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(|line| line.len() + 1).sum();
+        let offset = start + (before + error.column().saturating_sub(1)) as u64;
+        let words = error.to_string();
+        let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
+        self.fault(offset, format!("object {number}: {words}"))
     }
 }
 
-fn expect(path: &Path, file: &mut BufReader<File>, token: u8, otherwise: &str) -> Result<()> {
-    if next_token(path, file)? != Some(token) {
-        return Err(
-            Error::input(path, otherwise).with_help("the published form is a plain array of objects: [{\"sampleid\": …}, …]")
-        );
+/// Line and column, both from 1 and the column in bytes, of the byte `offset` of a file.
+fn line_and_column(path: &Path, offset: u64) -> Result<(u64, u64)> {
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path).at("open", path)?.take(offset));
+    let (mut line, mut column) = (1, 1);
+    loop {
+        let buffer = file.fill_buf().at("read", path)?;
+        if buffer.is_empty() {
+            return Ok((line, column));
+        }
+        for byte in buffer {
+            (line, column) = if *byte == b'\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        let count = buffer.len();
+        file.consume(count);
     }
-    file.consume(1);
-    Ok(())
 }
 
 /// Keys and values in the order of the text.
-struct Object(Vec<(String, String)>);
+fn cells_of(object: &[u8]) -> serde_json::Result<Vec<(String, String)>> {
+    struct Cells;
+    impl<'de> Visitor<'de> for Cells {
+        type Value = Vec<(String, String)>;
 
-impl Object {
-    fn read(path: &Path, file: &mut BufReader<File>, number: u64) -> Result<Self> {
-        // An object ends with its own brace, so the parser takes not a byte more than it.
-        Self::deserialize(&mut serde_json::Deserializer::from_reader(file))
-            .map_err(|error| Error::input(path, format!("object {number}: {error}")))
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("an object of strings")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut cells = Vec::new();
+            while let Some(key) = map.next_key()? {
+                let mut value = String::new();
+                map.next_value_seed(Cell(|text: &str| value.push_str(text)))?;
+                cells.push((key, value));
+            }
+            Ok(cells)
+        }
+    }
+    serde_json::Deserializer::from_slice(object).deserialize_map(Cells)
+}
+
+/// Reads an object whose keys are `names` in their order straight into a row; `false` where they are others, and then the row is void.
+struct RowOf<'a> {
+    names: &'a [String],
+    row: &'a mut StringRecord,
+}
+
+impl<'de> DeserializeSeed<'de> for RowOf<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Cells;
-        impl<'de> Visitor<'de> for Cells {
-            type Value = Object;
+impl<'de> Visitor<'de> for RowOf<'_> {
+    type Value = bool;
 
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object of strings")
-            }
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object of strings")
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut cells = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, Cell>()? {
-                    cells.push((key, value.0));
-                }
-                Ok(Object(cells))
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut names = self.names.iter();
+        while let Some(expected) = map.next_key_seed(Is(names.next()))? {
+            if !expected {
+                map.next_value::<IgnoredAny>()?;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(false);
             }
+            map.next_value_seed(Cell(|text: &str| self.row.push_field(text)))?;
         }
-        deserializer.deserialize_map(Cells)
+        Ok(names.next().is_none())
     }
 }
 
-/// A value as the text of a cell; the published ones are strings, but other writers leave numbers as they are.
-struct Cell(String);
+/// Whether a key is the expected one.
+struct Is<'a>(Option<&'a String>);
 
-impl<'de> Deserialize<'de> for Cell {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde_json::Value;
-        match Value::deserialize(deserializer)? {
-            Value::String(text) => Ok(Self(text)),
-            Value::Null => Ok(Self(String::new())),
-            value @ (Value::Number(_) | Value::Bool(_)) => Ok(Self(value.to_string())),
-            Value::Array(_) | Value::Object(_) => Err(serde::de::Error::custom("a value is a list or an object, not a string")),
-        }
+impl<'de> DeserializeSeed<'de> for Is<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Is<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
+        Ok(self.0.is_some_and(|expected| expected == key))
+    }
+}
+
+/// Hands on a value as the text of a cell; the published ones are strings, but other writers leave numbers as they are.
+struct Cell<F>(F);
+
+impl<'de, F: FnOnce(&str)> DeserializeSeed<'de> for Cell<F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<F: FnOnce(&str)> Cell<F> {
+    fn take<E>(self, text: Cow<str>) -> Result<(), E> {
+        (self.0)(&text);
+        Ok(())
+    }
+}
+
+impl<F: FnOnce(&str)> Visitor<'_> for Cell<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a string, a number or null")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.take(text.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.take("".into())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.take(value.to_string().into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.take(value.to_string().into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.take(value.to_string().into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        // `{:?}` writes floats as Python does: 1.0 keeps its dot.
+        self.take(format!("{value:?}").into())
     }
 }
 
@@ -256,12 +442,31 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_named_by_its_object() {
+    fn an_object_that_fills_the_memory_is_refused_and_text_that_is_no_utf_8_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.jsonld");
+        std::fs::write(&path, "[{\"a\":\"1\"},\n{\"a\":\"").unwrap();
+        // Sparse: 4 GiB that take no room.
+        File::options().write(true).open(&path).unwrap().set_len(4 << 30).unwrap();
+        let error = table::convert(&path, &folder.path().join("m.csv")).unwrap_err();
+        assert!(error.to_string().ends_with("line 2, column 1: object 2 is longer than 16 MiB"), "{error}");
+        std::fs::write(&path, b"\xef\xbb\xbf[{\"a\":\"1\"},\n{\"a\":\"\xff\"}]").unwrap();
+        let error = table::convert(&path, &folder.path().join("m.csv")).unwrap_err();
+        assert!(error.to_string().contains("line 2, column 7: object 2: invalid unicode code point"), "{error}");
+    }
+
+    #[test]
+    fn a_fault_is_named_by_its_line_column_and_object() {
         let fault = |text| convert(text).unwrap_err().to_string().split_once(": ").unwrap().1.to_owned();
-        assert_eq!(fault(r#"{"a":"1"}"#), "the file does not begin with `[`");
-        assert_eq!(fault(r#"[{"a":"1"},{"b":"1"}]"#), "object 2 has the key `b`, the first has not");
-        assert_eq!(fault(r#"[{"a":"1","b":"2"},{"b":"1"}]"#), "object 2 has no key `a`");
-        assert_eq!(fault(r#"[{"a":"1"}"#), "the file ends behind object 1, without `]`");
-        assert!(fault(r#"[{"a":"1"},{"a":["#).starts_with("object 2: "));
+        assert_eq!(fault(r#"{"a":"1"}"#), "line 1, column 1: the file does not begin with `[`");
+        assert_eq!(fault("[\n{\"a\":\"1\"},\n {\"b\":\"1\"}]"), "line 3, column 2: object 2 has the key `b`, the first has not");
+        assert_eq!(fault(r#"[{"a":"1","b":"2"},{"b":"1"}]"#), "line 1, column 20: object 2 has no key `a`");
+        assert_eq!(fault(r#"[{"a":"1"},{"a":"1","a":"2"}]"#), "line 1, column 12: object 2 has the key `a` twice");
+        assert_eq!(fault(r#"[{"a":"1","a":"1"}]"#), "columns 1 and 2 are both called `a`");
+        assert_eq!(fault(r#"[{"a":"1"}"#), "line 1, column 11: the file ends behind object 1, without `]`");
+        assert_eq!(fault(r#"[{"a":"1"} {"a":"2"}]"#), "line 1, column 12: no `,` behind object 1");
+        assert_eq!(fault("[{\"a\":\"1\"},\n{\"a\":"), "line 2, column 6: the file ends within object 2");
+        assert_eq!(fault("[{\"a\":\"1\"},\n{\"a\":\n tru}]").split_once(": ").unwrap().0, "line 3, column 5");
+        assert!(fault(r#"[{"a":"1"},{"a":["2"]}]"#).contains("expected a string, a number or null"));
     }
 }
