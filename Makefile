@@ -23,10 +23,11 @@ test: lint ## everything the project promises, as far as one machine can show it
 	cargo test --locked --no-default-features --lib
 	cargo test --locked
 
-soak: ## preprocessing killed 200 times at random moments, every time to the same bytes
+soak: ## preprocessing killed 200 times and training 50 times at random moments, every time to the same bytes
 	BIOSCAN_HPC_KILLS=100 cargo test --locked --test preprocess killed -- --nocapture --test-threads 1
+	BIOSCAN_HPC_KILLS=25 cargo test --locked --test train killed -- --nocapture
 
-bench: ## the image path beside its peers, to results/bench: CPU time, pixels, scaling, HDF5, memory
+bench: ## the image path, the sweep and training beside their peers, to results/bench
 	@.ci/setup.sh build bench
 	cargo bench --locked --bench bench
 

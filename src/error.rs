@@ -119,14 +119,16 @@ pub enum Error {
         message: String,
     },
     /// The loss became NaN or infinite; training on would waste the allocation.
-    #[error("the loss is {loss} at epoch {epoch}, step {step}")]
+    #[error("the loss is NaN or infinite at epoch {epoch}, step {step}, on {}", listed(images))]
     NonFinite {
-        /// The value.
-        loss: f64,
         /// 0-based epoch.
         epoch: u64,
         /// 0-based step in the epoch.
         step: u64,
+        /// The images of that step's global batch.
+        images: Vec<String>,
+        /// The newest checkpoint, from before that step.
+        checkpoint: Option<PathBuf>,
     },
     /// This binary was built without the feature the command needs.
     #[error("this binary was built without the feature `{feature}`")]
@@ -181,11 +183,27 @@ impl Error {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free space or choose another folder, then run the same command again: finished work is kept".into())
             }
-            Self::NonFinite { .. } => Some("lower `train.lr`, or look at the inputs; the last checkpoint is intact".into()),
+            Self::NonFinite { checkpoint, .. } => {
+                let last = checkpoint.as_ref().map_or_else(
+                    || "no checkpoint had been saved before".to_owned(),
+                    |path| format!("the last good checkpoint is {}", path.display()),
+                );
+                Some(format!(
+                    "lower `train.lr`, or look at these images; `train.on_nonfinite = \"skip\"` leaves such batches out; {last}"
+                ))
+            }
             Self::Feature { feature } => Some(format!("build with `cargo build --release --features {feature}`")),
             Self::Config(_) | Self::Io { .. } | Self::Comm(_) | Self::Library { .. } => None,
         }
     }
+}
+
+/// The first names of a list, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 64;
+    let more = names.len().saturating_sub(SHOWN);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{tail}", names[..names.len() - more].join(", "))
 }
 
 impl From<ConfigError> for Error {
@@ -240,6 +258,16 @@ mod tests {
         let error =
             Error::library("libtorch", "output_size must be 2\nException raised from pool at pool.cpp:106\nframe #0: ...");
         assert_eq!(error.to_string(), "libtorch: output_size must be 2");
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_names_the_images_and_what_is_left() {
+        let images = (0..66).map(|n| format!("part1/{n}.jpg")).collect();
+        let error = Error::NonFinite { epoch: 3, step: 17, images, checkpoint: Some("run/checkpoint-3.ckpt".into()) };
+        let message = error.to_string();
+        assert!(message.starts_with("the loss is NaN or infinite at epoch 3, step 17, on part1/0.jpg, part1/1.jpg, "), "{message}");
+        assert!(message.ends_with("part1/63.jpg and 2 more"), "{message}");
+        assert!(error.help().unwrap().ends_with("the last good checkpoint is run/checkpoint-3.ckpt"));
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn killed_at_any_moment_and_run_again_a_run_ends_with_the_same_bytes() {
         let job = TinyJob::new(SAVE_OFTEN);
         let mut rng = stream(20, Purpose::Bootstrap, ranks as u64, 0);
         let mut cut = 0;
-        for _ in 0..4 {
+        for _ in 0..kills(4) {
             let mut child = start(&mut job.train(ranks));
             // Somewhere in the first half of a whole run: the pieces that survive then add up.
             sleep(whole.mul_f64(rng.random_range(0.1..0.6)));
@@ -87,6 +87,11 @@ fn killed_at_any_moment_and_run_again_a_run_ends_with_the_same_bytes() {
         // The dataset's folder is no part of a configuration, so two jobs in two folders must agree to the byte.
         assert_eq!(job.results(), undisturbed.results(), "on {ranks} ranks");
     }
+}
+
+/// How many random kills each number of ranks gets: a few in `make test`, more in `make soak`.
+fn kills(usual: u64) -> u64 {
+    std::env::var("BIOSCAN_HPC_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// Whether any process still works on the job.
@@ -178,11 +183,82 @@ fn a_missing_image_is_left_out_aloud_and_counted() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_saved() {
-    let job = TinyJob::new("");
-    edit(&job.file(), |text| text.replace("lr = 0.01", "lr = 1e30"));
-    let output = expect(&mut job.train(1), 6);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("lower `train.lr`"));
+fn a_loss_that_is_no_number_ends_the_run_with_the_step_its_images_and_what_was_saved() {
+    for ranks in [1, 2] {
+        // The first step's loss is that of the first weights; what it does to them is not.
+        let job = TinyJob::new(SAVE_OFTEN);
+        edit(&job.file(), |text| text.replace("lr = 0.01", "lr = 1e30"));
+        let output = expect(&mut job.train(ranks), 6);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(message.contains("NaN or infinite at epoch 0, step 1, on part"), "{message}");
+        let images = message.split_once("step 1, on ").unwrap().1.lines().next().unwrap().split(", ").count();
+        assert_eq!(images, 8, "the global batch: {message}");
+        assert!(message.contains("lower `train.lr`"), "{message}");
+        let checkpoint = job.run("checkpoint-00000-0000001.ckpt");
+        assert!(checkpoint.is_file() && message.contains(&checkpoint.display().to_string()), "{message}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_can_be_skipped_until_the_weights_themselves_are_lost() {
+    let undisturbed = TinyJob::new("on_nonfinite = \"skip\"");
+    expect(&mut undisturbed.train(1), 0);
+    assert!(!undisturbed.run("skipped.csv").exists());
+    for ranks in [1, 2] {
+        let job = TinyJob::new("on_nonfinite = \"skip\"");
+        let output = expect(job.train(ranks).env("BIOSCAN_HPC_SPOIL_STEP", "3"), 0);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("step skipped"));
+        let skipped = fs::read_to_string(job.run("skipped.csv")).unwrap();
+        let rows: Vec<&str> = skipped.lines().skip(1).collect();
+        assert_eq!(rows.len(), 2, "step 3 of two epochs: {skipped}");
+        assert!(rows[0].starts_with("0,3,part") && rows[1].starts_with("1,3,part"), "{skipped}");
+        assert_eq!(rows[0].split(' ').count(), 8, "the images of a global batch: {skipped}");
+        let record = fs::read_to_string(job.run("test.json")).unwrap();
+        assert!(record.contains("2 steps whose loss was no number"));
+        if ranks == 1 {
+            assert_ne!(fs::read(job.run("best.safetensors")).unwrap(), fs::read(undisturbed.run("best.safetensors")).unwrap());
+        }
+    }
+    let lost = TinyJob::new("on_nonfinite = \"skip\"").with_epochs(20);
+    edit(&lost.file(), |text| text.replace("lr = 0.01", "lr = 1e30"));
+    let output = expect(&mut lost.train(1), 6);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("NaN or infinite"));
+}
+
+#[test]
+fn every_container_and_a_staged_copy_are_the_same_configuration_and_give_the_same_bytes() {
+    let packs = TinyJob::new("");
+    expect(&mut packs.train(1), 0);
+    for (format, ending) in [("zip", "original_36.zip"), ("hdf5", "original_36.hdf5"), ("folder", "folder"), ("tar", "webdataset")] {
+        let job = TinyJob::new(&format!("images = \"{format}\""));
+        job.write_container(ending);
+        // So that nothing else can have been read.
+        fs::remove_dir_all(job.path("out/images/original_36/packs")).unwrap();
+        expect(&mut job.train(1), 0);
+        assert_eq!(job.results_but_config(), packs.results_but_config(), "from {format}");
+    }
+    let staged = TinyJob::new("");
+    let disk = staged.path("disk");
+    expect(staged.train(2).arg(format!("--stage={}", disk.display())), 0);
+    let copies: Vec<_> = fs::read_dir(&disk).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert_eq!(copies.len(), 1);
+    assert!(copies[0].join("packs/part2.pack").is_file());
+    // Gone on with from elsewhere, a finished run is done: another place is no other configuration.
+    let again = expect(&mut staged.train(1), 0);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("(done before)"));
+    let nowhere = expect(packs.train(1).arg("--stage").env_remove("SLURM_TMPDIR"), 2);
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("SLURM_TMPDIR is not set"));
+}
+
+#[test]
+fn a_checkpoint_is_due_after_minutes_too() {
+    let job = TinyJob::new("checkpoint_minutes = 1e-6").with_epochs(1);
+    // Seven steps an epoch are fewer than two looks at the clock, so twenty-seven batches of two.
+    edit(&job.file(), |text| text.replace("global_batch = 8", "global_batch = 2"));
+    expect(&mut job.train(1), 0);
+    let names: Vec<String> =
+        checkpoints(&job).iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(names, ["checkpoint-00000-0000016.ckpt", "checkpoint-00001-0000000.ckpt"]);
 }
 
 #[test]

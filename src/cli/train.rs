@@ -1,6 +1,8 @@
 //! `train`: one experiment of a job → a finished run.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cli::{Context, answer};
 use crate::comm::World;
@@ -8,14 +10,18 @@ use crate::comm::signals::StopFlag;
 use crate::config::{Experiment, Job};
 use crate::error::{Error, Exit, Result};
 use crate::evaluate::RunRecord;
+use crate::telemetry::Speeds;
 use crate::train::{self, Options, Outcome};
+
+/// How long a rehearsal's steps take in all.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Arguments of `train` and `test`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bioscan-hpc train jobs/demo.toml --experiment small_insect_order-resnet18-CE-s1
   mpirun -n 4 bioscan-hpc train jobs/bioscan-1m.toml --index 71 --device cpu
-  srun bioscan-hpc train jobs/bioscan-1m.toml --index $SLURM_ARRAY_TASK_ID
+  srun bioscan-hpc train jobs/bioscan-1m.toml --index $SLURM_ARRAY_TASK_ID --stage
 
 A run that was begun goes on from its last checkpoint; one that is done is left alone.")]
 pub struct Args {
@@ -60,9 +66,12 @@ pub struct Place {
     /// Where to compute; `auto` takes the GPU where there is one
     #[arg(long, value_enum, default_value = "auto")]
     device: Device,
-    /// Read the packs from this folder, where they were staged, instead of where preprocessing put them
+    /// Read the images from this container, of any form, instead of where preprocessing put them
     #[arg(long, value_name = "DIR")]
     packs: Option<PathBuf>,
+    /// Copy the images to this folder first, once a node, and read them there [without =DIR: $SLURM_TMPDIR]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+    stage: Option<OsString>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -80,6 +89,7 @@ impl Place {
             threads: world.threads(job.train.threads),
             stop: StopFlag::listen()?,
             packs: self.packs.clone(),
+            stage: self.stage.as_deref().map(stage_folder).transpose()?,
         })
     }
 
@@ -108,6 +118,23 @@ impl Place {
             }
         }
     }
+}
+
+/// Measures the run at `index` here, on the device that `train` would take by itself.
+pub fn rehearse(job: &Job, index: usize, world: &World) -> Result<Speeds> {
+    let experiment = Which { experiment: None, index: Some(index) }.of(job)?;
+    let options = Place { device: Device::Auto, packs: None, stage: None }.options(job, world)?;
+    train::rehearse(job, &experiment, world, &options, PATIENCE, &mut |_| {})
+}
+
+/// The folder to stage to; where none is named, the job's own on the node's disk.
+fn stage_folder(named: &OsStr) -> Result<PathBuf> {
+    if !named.is_empty() {
+        return Ok(named.into());
+    }
+    std::env::var_os("SLURM_TMPDIR").map(PathBuf::from).ok_or_else(|| {
+        Error::usage("`--stage` needs a folder: SLURM_TMPDIR is not set").with_help("name one, as in `--stage=/local/me`")
+    })
 }
 
 /// Runs `train`.

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "torch")]
 mod bridge;
+#[cfg(feature = "torch")]
+pub mod host_tensor;
 #[cfg(feature = "mpi")]
 mod mpi_ranks;
 #[cfg(all(feature = "mpi", feature = "torch"))]

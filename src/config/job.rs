@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Experiment, Grid, Preprocess, Sweep, from_file};
+use crate::config::{Experiment, Format, Grid, Preprocess, Sweep, from_file};
 use crate::error::{Error, Result};
 
 /// A job file, complete.
@@ -98,8 +98,14 @@ pub struct Recipe {
     pub precision: Precision,
     /// Threads a rank; 0 takes what Slurm or the machine gives. Recorded, because a sum's last bits depend on it.
     pub threads: usize,
+    /// Which of the containers that preprocessing wrote is read. All hold the same bytes, so it changes no result.
+    pub images: Format,
     /// A checkpoint is saved every so many steps besides the end of each epoch; 0 saves at the ends alone.
     pub checkpoint_steps: u64,
+    /// And whenever so many minutes have passed since the last one; 0 never does.
+    pub checkpoint_minutes: f64,
+    /// What a batch whose loss is no number comes to.
+    pub on_nonfinite: OnNonFinite,
     /// What differs on one value of an axis: `[train.for.vit_tiny_patch16_224]`, `[train.for.large]`.
     #[serde(rename = "for", skip_serializing_if = "BTreeMap::is_empty")]
     pub changes: BTreeMap<String, RecipeChange>,
@@ -120,9 +126,22 @@ impl Default for Recipe {
             crop: Crop::default(),
             precision: Precision::Float32,
             threads: 0,
+            images: Format::Pack,
             checkpoint_steps: 0,
+            checkpoint_minutes: 10.0,
+            on_nonfinite: OnNonFinite::Stop,
             changes: BTreeMap::new(),
         }
+    }
+}
+
+impl Recipe {
+    /// The settings that change a run's result, the others as if left out: threads, the container that is read and checkpoints only place
+    /// the work.
+    #[must_use]
+    pub fn of_the_result(&self) -> Self {
+        let Self { threads, images, checkpoint_steps, checkpoint_minutes, .. } = Self::default();
+        Self { threads, images, checkpoint_steps, checkpoint_minutes, ..self.clone() }
     }
 }
 
@@ -150,6 +169,18 @@ impl Default for Crop {
 pub enum Precision {
     /// 32-bit floats throughout: the reference.
     Float32,
+}
+
+/// What a batch whose loss is NaN or infinite comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNonFinite {
+    /// The run ends with an error that names the batch; the checkpoint before it is intact.
+    #[default]
+    Stop,
+    /// The batch moves no weight, and is counted and recorded. To know it before the weights move costs a look at the loss, and under
+    /// several ranks a message, in every step.
+    Skip,
 }
 
 /// What differs from the recipe on one value of an axis.
@@ -210,6 +241,10 @@ impl Job {
             (self.train.global_batch == 0, "`train.global_batch` must be at least 1"),
             (self.train.epochs == 0, "`train.epochs` must be at least 1"),
             (!(self.train.lr > 0.0 && self.train.lr.is_finite()), "`train.lr` must be a positive number"),
+            (
+                !(self.train.checkpoint_minutes >= 0.0 && self.train.checkpoint_minutes.is_finite()),
+                "`train.checkpoint_minutes` must be 0 or a positive number",
+            ),
             (self.train.crop.size == 0, "`train.crop.size` must be at least 1 pixel"),
             (self.train.crop.resize < self.train.crop.size, "`train.crop.resize` must not be smaller than `train.crop.size`"),
             (self.grid.experiments().is_empty(), "the grid has no experiments: every axis needs a value"),
@@ -245,10 +280,16 @@ impl Paths {
         self.output.join("images").join(package)
     }
 
-    /// Holds one pack a chunk: the form of the images that training reads.
+    /// Holds one pack a chunk: the form of the images that training reads unless the job says otherwise.
     #[must_use]
     pub fn packs(&self, package: &str) -> PathBuf {
-        self.images(package).join("packs")
+        self.container(package, Format::Pack)
+    }
+
+    /// One form of the prepared images.
+    #[must_use]
+    pub fn container(&self, package: &str, format: Format) -> PathBuf {
+        self.images(package).join(format.file_name(package))
     }
 
     /// Holds one folder a run.

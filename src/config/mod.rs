@@ -16,7 +16,7 @@ pub use cluster::{
 };
 pub use exclusion::Exclusion;
 pub use experiment::{Experiment, ExperimentId, Grid, Loss, Partition};
-pub use job::{Crop, Job, Paths, Precision, Recipe, RecipeChange, Split};
+pub use job::{Crop, Job, OnNonFinite, Paths, Precision, Recipe, RecipeChange, Split};
 pub use load::{from_file, from_text, nearest};
 pub use preprocess::{CropTool, Detector, Extend, Fill, Fit, Format, Hdf5Layout, Orientation, Package, Preprocess};
 pub use run::{Fingerprints, RunConfig};

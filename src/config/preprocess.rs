@@ -157,6 +157,20 @@ pub enum Format {
     Pack,
 }
 
+impl Format {
+    /// The file or folder that holds the images of `package`, in the folder of that package.
+    #[must_use]
+    pub fn file_name(self, package: &str) -> String {
+        match self {
+            Self::Folder => "folder".to_owned(),
+            Self::Zip => format!("{package}.zip"),
+            Self::Hdf5 => format!("{package}.hdf5"),
+            Self::Tar => "webdataset".to_owned(),
+            Self::Pack => "packs".to_owned(),
+        }
+    }
+}
+
 /// Which way up a picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

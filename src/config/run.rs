@@ -63,23 +63,20 @@ impl RunConfig {
 
     /// blake3 of the settings that change the result.
     pub fn hash(&self) -> Result<String> {
-        Ok(hash::of_bytes(self.hashed()?.to_toml()?.as_bytes()))
+        Ok(hash::of_bytes(self.hashed().to_toml()?.as_bytes()))
     }
 
     /// The keys on which two configurations differ, as `key: mine → theirs`, for the refusal to resume.
     pub fn differences(&self, other: &Self) -> Result<Vec<String>> {
         let table = |config: &Self| toml::Value::try_from(config).map_err(|error| Error::library("toml", error));
         let mut found = Vec::new();
-        compare("", &table(&self.hashed()?)?, &table(&other.hashed()?)?, &mut found);
+        compare("", &table(&self.hashed())?, &table(&other.hashed())?, &mut found);
         Ok(found)
     }
 
-    /// Without what only places the work: the thread count and how often a checkpoint is saved.
-    fn hashed(&self) -> Result<Self> {
-        let mut config = self.clone();
-        config.recipe.threads = 0;
-        config.recipe.checkpoint_steps = 0;
-        Ok(config)
+    /// Without what only places the work.
+    fn hashed(&self) -> Self {
+        Self { recipe: self.recipe.of_the_result(), ..self.clone() }
     }
 }
 
@@ -103,7 +100,7 @@ fn compare(key: &str, mine: &toml::Value, theirs: &toml::Value, found: &mut Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Loss;
+    use crate::config::{Format, Loss};
 
     fn config() -> RunConfig {
         RunConfig {
@@ -123,6 +120,8 @@ mod tests {
         let mut other = config();
         other.recipe.threads = 8;
         other.recipe.checkpoint_steps = 100;
+        other.recipe.checkpoint_minutes = 0.5;
+        other.recipe.images = Format::Hdf5;
         assert_eq!(config().hash().unwrap(), other.hash().unwrap());
         other.recipe.lr = 0.5;
         other.id.loss = Loss::Focal;

@@ -83,8 +83,8 @@ pub struct Threads {
 }
 
 impl Facts {
-    /// Looks at everything; `output` is the folder of a job. Under a launcher this initialises MPI, so all ranks must come here.
-    pub fn gather(output: Option<&Path>) -> Result<Self> {
+    /// Looks at everything; `output` is the folder of a job, `world` what came of connecting the ranks.
+    pub fn gather(output: Option<&Path>, world: &Result<World>) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let number = |name: &str| variable(name)?.parse().ok();
         let features = [
@@ -98,7 +98,7 @@ impl Facts {
             commit: option_env!("BIOSCAN_GIT_COMMIT").unwrap_or_default().into(),
             features: features.into_iter().filter_map(|(name, there)| there.then_some(name)).collect(),
             libtorch: libtorch(),
-            mpi: mpi(),
+            mpi: mpi(world),
             hdf5: hdf5(),
             modules: variable("LOADEDMODULES").map_or_else(Vec::new, |list| list.split(':').map(str::to_owned).collect()),
             slurm: std::env::vars().filter(|(name, _)| name.starts_with("SLURM_")).collect(),
@@ -129,15 +129,13 @@ fn libtorch() -> Option<Libtorch> {
     None
 }
 
-fn mpi() -> Option<Mpi> {
+fn mpi(world: &Result<World>) -> Option<Mpi> {
     let rank = launched_as();
     let library = mpi_library()?;
-    // Connecting asks for the level that training needs, and fails below it.
-    let connected = rank.map(|_| World::connect().map(drop));
-    let (threads, trouble) = match connected {
-        None => (None, None),
-        Some(Ok(())) => (Some("MPI_THREAD_MULTIPLE".into()), None),
-        Some(Err(error)) => (None, Some(error.to_string())),
+    let (threads, trouble) = match world {
+        Err(error) => (None, Some(error.to_string())),
+        // Connecting asks for the level that training needs, and fails below it.
+        Ok(_) => (rank.map(|_| "MPI_THREAD_MULTIPLE".into()), None),
     };
     Some(Mpi { library, rank, threads, trouble })
 }
@@ -185,7 +183,7 @@ mod tests {
 
     #[test]
     fn this_process_sees_a_core_at_least_and_says_what_it_was_built_with() {
-        let facts = Facts::gather(None).unwrap();
+        let facts = Facts::gather(None, &Ok(World::alone())).unwrap();
         assert!(facts.threads.visible >= 1);
         assert_eq!(facts.features.contains(&"torch"), facts.libtorch.is_some());
         assert_eq!(facts.features.contains(&"hdf5"), facts.hdf5.is_some());

@@ -18,7 +18,7 @@ pub struct Finding {
     pub setting: String,
 }
 
-fn finding(what: impl Into<String>, setting: impl Into<String>) -> Finding {
+pub(super) fn finding(what: impl Into<String>, setting: impl Into<String>) -> Finding {
     Finding { what: what.into(), setting: setting.into() }
 }
 

@@ -10,7 +10,7 @@ use crate::image::{Fault, Reason, RgbImage, Size, Target};
 pub(super) const MOST_PIXELS: usize = 64 << 20;
 
 /// A progressive file may name any number of scans, each as costly as a decode; encoders write about ten.
-const MOST_SCANS: u32 = 100;
+pub(super) const MOST_SCANS: u32 = 100;
 
 /// Fractions that libjpeg-turbo's inverse DCT makes with SIMD, the smallest first.
 const FRACTIONS: [ScalingFactor; 4] =
@@ -25,10 +25,21 @@ thread_local! {
 ///
 /// A picture that ends early or contradicts itself is a [`Fault`], never a partial picture.
 pub fn decode(jpeg: &[u8]) -> Result<RgbImage, Fault> {
+    let mut image = RgbImage::default();
+    decode_into(jpeg, &mut image).map(|()| image)
+}
+
+/// As [`decode`], into the memory that `image` has.
+pub(super) fn decode_into(jpeg: &[u8], image: &mut RgbImage) -> Result<(), Fault> {
     with_decompressor(|decompressor| {
         let header = header(decompressor, jpeg)?;
-        pixels(decompressor, jpeg, &header, ScalingFactor::ONE, Chroma::Smooth)
+        pixels(decompressor, jpeg, &header, ScalingFactor::ONE, Chroma::Smooth, image)
     })
+}
+
+/// What the header says, once everything is looked at that can be refused before a pixel is decoded.
+pub(super) fn header_of(jpeg: &[u8]) -> Result<DecompressHeader, Fault> {
+    with_decompressor(|decompressor| header(decompressor, jpeg))
 }
 
 /// Decodes a picture that is to be resized to `target`; returns it with the size it is to become.
@@ -43,7 +54,9 @@ pub fn decode_for(jpeg: &[u8], target: Target) -> Result<(RgbImage, Size), Fault
         let becomes = target.size_for(from)?;
         let fraction = if header.is_lossless { ScalingFactor::ONE } else { fraction_for(from, becomes) };
         let chroma = if is_twice(from, becomes, fraction) { Chroma::Repeated } else { Chroma::Smooth };
-        Ok((pixels(decompressor, jpeg, &header, fraction, chroma)?, becomes))
+        let mut image = RgbImage::default();
+        pixels(decompressor, jpeg, &header, fraction, chroma, &mut image)?;
+        Ok((image, becomes))
     })
 }
 
@@ -119,20 +132,20 @@ fn pixels(
     header: &DecompressHeader,
     fraction: ScalingFactor,
     chroma: Chroma,
-) -> Result<RgbImage, Fault> {
+    image: &mut RgbImage,
+) -> Result<(), Fault> {
     decompressor.set_scaling_factor(fraction).map_err(fault)?;
     decompressor.set_fast_upsample(chroma == Chroma::Repeated).map_err(fault)?;
     let scaled = header.scaled(fraction);
-    let mut image = RgbImage::black(size_of(&scaled));
+    image.become_of(size_of(&scaled));
     let (width, height) = (scaled.width, scaled.height);
     let output = Image { pixels: &mut image.pixels[..], width, pitch: 3 * width, height, format: PixelFormat::RGB };
-    decompressor.decompress(jpeg, output).map_err(|error| fault_in(jpeg, error))?;
-    Ok(image)
+    decompressor.decompress(jpeg, output).map_err(|error| fault_in(jpeg, error))
 }
 
 /// [`fault`], told from what just stops: libjpeg-turbo closes that with an end marker of its own and then misses the size, the colours
 /// or the rest of a table.
-fn fault_in(jpeg: &[u8], error: turbojpeg::Error) -> Fault {
+pub(super) fn fault_in(jpeg: &[u8], error: turbojpeg::Error) -> Fault {
     match fault(error) {
         Fault { reason: Reason::Corrupt | Reason::UnsupportedColour, detail } if !jpeg.ends_with(&[0xff, 0xd9]) => {
             Fault::new(Reason::Truncated, detail)

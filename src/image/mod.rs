@@ -10,8 +10,10 @@ mod encode;
 mod fault;
 mod orientation;
 mod pil;
+mod region;
 mod resize;
 mod tensor;
+mod view;
 
 pub use bounding_box::BoundingBox;
 pub use crop::{box_from_fractions, crop, extended_box};
@@ -22,9 +24,10 @@ pub use orientation::{decode_upright_for, orientation_of, upright};
 pub use pil::resize_as_pil;
 pub use resize::{Filter, Size, Target, resize};
 pub use tensor::crop_to_chw;
+pub use view::{View, view_of};
 
 /// A picture: `[height, width, 3]` bytes in the order R, G, B, rows from top to bottom without padding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RgbImage {
     /// Pixels in a row.
     pub width: u32,
@@ -39,6 +42,12 @@ impl RgbImage {
     #[must_use]
     pub fn black(size: Size) -> Self {
         Self { width: size.width, height: size.height, pixels: vec![0; 3 * size.area()] }
+    }
+
+    /// Makes it one of `size`, in the memory it has; the pixels are whatever was there.
+    fn become_of(&mut self, size: Size) {
+        (self.width, self.height) = (size.width, size.height);
+        self.pixels.resize(3 * size.area(), 0);
     }
 
     /// Its width and height.

@@ -78,9 +78,16 @@ pub fn resize(image: &RgbImage, to: Size, filter: Filter) -> Result<RgbImage> {
     if image.size() == to {
         return Ok(image.clone());
     }
+    let mut result = RgbImage::default();
+    resize_into(image, to, filter, &mut result)?;
+    Ok(result)
+}
+
+/// As [`resize`], into the memory that `result` has.
+pub(super) fn resize_into(image: &RgbImage, to: Size, filter: Filter, result: &mut RgbImage) -> Result<()> {
     let refused = |error: &dyn std::fmt::Display| Error::library("fast_image_resize", error);
     let source = ImageRef::new(image.width, image.height, &image.pixels, PixelType::U8x3).map_err(|error| refused(&error))?;
-    let mut result = RgbImage::black(to);
+    result.become_of(to);
     let mut target =
         Image::from_slice_u8(to.width, to.height, &mut result.pixels, PixelType::U8x3).map_err(|error| refused(&error))?;
     let filter = match filter {
@@ -88,8 +95,7 @@ pub fn resize(image: &RgbImage, to: Size, filter: Filter) -> Result<RgbImage> {
         Filter::Bilinear => FilterType::Bilinear,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-    RESIZER.with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options)).map_err(|error| refused(&error))?;
-    Ok(result)
+    RESIZER.with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options)).map_err(|error| refused(&error))
 }
 
 /// The series of sin(a)/a in powers of a²: 1, −1/3!, 1/5!, …; thirteen of them are exact to 1e-13 where |a| < π.

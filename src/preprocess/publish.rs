@@ -41,18 +41,12 @@ impl Output {
         let mut formats = settings.formats.clone();
         formats.sort();
         formats.dedup();
-        let name = |format| match format {
-            Format::Folder => Some("folder".to_owned()),
-            Format::Zip => Some(format!("{}.zip", product.name)),
-            Format::Hdf5 => Some(format!("{}.hdf5", product.name)),
-            Format::Tar => Some("webdataset".to_owned()),
-            Format::Pack => None,
+        formats.retain(|format| *format != Format::Pack);
+        let output = |format: Format| {
+            let (path, package) = (product.place.folder.join(format.file_name(&product.name)), product.name.clone());
+            Self { format, path, package, layout: settings.hdf5_layout }
         };
-        let output = |format| {
-            let (path, package) = (product.place.folder.join(name(format)?), product.name.clone());
-            Some(Self { format, path, package, layout: settings.hdf5_layout })
-        };
-        formats.into_iter().filter_map(output).collect()
+        formats.into_iter().map(output).collect()
     }
 
     /// Where it lies.

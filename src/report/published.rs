@@ -89,8 +89,10 @@ impl Published {
 fn comparable(record: &RunRecord, figures: &Figures) -> bool {
     let (config, evaluation) = (&record.config, &record.evaluation);
     let sizes: BTreeMap<String, u64> = evaluation.per_class.iter().map(|class| (class.label.clone(), class.support)).collect();
-    let ours = Recipe { threads: 0, checkpoint_steps: 0, ..config.recipe.clone() };
-    !config.synthetic && !config.pretrained.is_empty() && ours == Recipe::default() && sizes == figures.test_sizes
+    !config.synthetic
+        && !config.pretrained.is_empty()
+        && config.recipe.of_the_result() == Recipe::default()
+        && sizes == figures.test_sizes
 }
 
 #[cfg(test)]

@@ -22,6 +22,15 @@ pub fn image(chunk: u32, file: &str) {
     assert!(std::env::var("BIOSCAN_HPC_PANIC_AT").ok().as_deref() != Some(file), "asked to panic here");
 }
 
+/// Whether the loss of step `step` of every epoch is to be no number.
+///
+/// A debug build spoils the step that `BIOSCAN_HPC_SPOIL_STEP` names, so that tests can see one bad batch among good ones; a release build
+/// has no such door.
+#[must_use]
+pub fn spoils(step: u64) -> bool {
+    cfg!(debug_assertions) && std::env::var("BIOSCAN_HPC_SPOIL_STEP").is_ok_and(|named| named == step.to_string())
+}
+
 /// What this thread was last at; empty where it never said.
 #[must_use]
 pub fn last() -> String {

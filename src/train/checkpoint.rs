@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, IoContext, Result};
+use crate::evaluate::DEFAULT_KS;
 use crate::store::atomic;
 use crate::store::codec::Format;
 use crate::train::metrics::EpochMetrics;
 
-const FORMAT: Format = Format { magic: *b"BHPCCKPT", version: 1 };
+const FORMAT: Format = Format { magic: *b"BHPCCKPT", version: 2 };
 const CHECKSUM: usize = 32;
 /// The last one and, should it turn out damaged, the one before.
 const KEPT: usize = 2;
@@ -33,13 +34,35 @@ pub struct Position {
     pub epoch: u64,
     /// Steps of it that are done.
     pub step: u64,
-    /// Each rank's sums over the samples it has seen in this epoch: loss, hits, samples. Kept apart, because adding them up in
-    /// another order would change the last bits.
-    pub sums: Vec<[f64; 3]>,
+    /// Each rank's sums over the samples it has seen in this epoch. Kept apart, because adding them up in another order would change
+    /// the last bits.
+    pub sums: Vec<Row>,
     /// The finished epochs.
     pub history: Vec<EpochMetrics>,
     /// The best epoch so far, whose weights are in `best.safetensors`.
     pub best: Option<Best>,
+    /// The steps that moved no weight because their loss was no number.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Sums over samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Of the losses.
+    pub loss: f64,
+    /// How many samples.
+    pub seen: f64,
+    /// Samples whose class was among the k likeliest, one a k of [`DEFAULT_KS`].
+    pub hits: [f64; DEFAULT_KS.len()],
+}
+
+/// A step that moved no weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// 0-based.
+    pub epoch: u64,
+    /// 0-based, in the epoch.
+    pub step: u64,
 }
 
 /// The best epoch so far.
@@ -52,9 +75,15 @@ pub struct Best {
 }
 
 impl Position {
-    /// The sums of all ranks: loss, hits, samples.
-    pub fn totals(&self) -> [f64; 3] {
-        self.sums.iter().fold([0.0; 3], |all, one| [all[0] + one[0], all[1] + one[1], all[2] + one[2]])
+    /// The sums of all ranks.
+    #[must_use]
+    pub fn totals(&self) -> Row {
+        self.sums.iter().fold(Row::default(), |mut all, one| {
+            all.loss += one.loss;
+            all.seen += one.seen;
+            all.hits.iter_mut().zip(one.hits).for_each(|(all, one)| *all += one);
+            all
+        })
     }
 }
 
@@ -132,6 +161,11 @@ impl Checkpoint {
             fs::remove_file(&old).at("remove", &old)?;
         }
         Ok(())
+    }
+
+    /// Where the newest checkpoint in `folder` lies, intact or not.
+    pub fn newest_in(folder: &Path) -> Result<Option<PathBuf>> {
+        Ok(all_in(folder)?.into_iter().next().map(|(_, path)| path))
     }
 
     /// The newest intact checkpoint in `folder`; a damaged one is passed over, aloud.

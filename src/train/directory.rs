@@ -65,10 +65,12 @@ impl RunDirectory {
         hash::write_sealed(&self.file("test.json"), &text)
     }
 
-    /// Adds a line to `timing.csv`, the one file that is appended to and may differ between equal runs.
+    /// Adds a line to `timing.csv`, the one file that is appended to and may differ between equal runs. One with other columns, of an
+    /// older version, is begun anew.
     pub fn append_timing(&self, header: &str, row: &str) -> Result<()> {
         let path = self.file("timing.csv");
-        let mut text = fs::read_to_string(&path).unwrap_or_else(|_| header.to_owned());
+        let there = fs::read_to_string(&path).unwrap_or_default();
+        let mut text = if there.starts_with(header) { there } else { header.to_owned() };
         text.push_str(row);
         atomic::write(&path, text.as_bytes())
     }

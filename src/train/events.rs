@@ -4,6 +4,7 @@
 //! buffer. The file is derived from the whole history every time, so a resumed run holds no event twice; wall times are the epoch's
 //! number in seconds, because real ones would make two equal runs differ (contract 4).
 
+use crate::evaluate::DEFAULT_KS;
 use crate::train::metrics::EpochMetrics;
 
 /// The name TensorBoard looks for.
@@ -22,16 +23,29 @@ pub fn to_event_file(history: &[EpochMetrics]) -> Vec<u8> {
     file
 }
 
-fn scalars(row: &EpochMetrics) -> Vec<(&'static str, f64)> {
-    let always = [("lr", row.lr), ("loss/train", row.loss_train), ("top-1/train", row.top1_train)];
-    let validation = [
-        ("loss/validation", row.loss_val),
-        ("top-1/validation", row.top1_val),
-        ("top-5/validation", row.top5_val),
-        ("macro top-1/validation", row.macro_top1_val),
-        ("macro-F1/validation", row.f1_macro_val),
-    ];
-    always.into_iter().chain(validation.into_iter().filter_map(|(tag, value)| Some((tag, value?)))).collect()
+/// The tags are the original program's, with its colons, so that one TensorBoard shows its runs and ours in the same charts; below them
+/// the figures that it does not write.
+fn scalars(row: &EpochMetrics) -> Vec<(String, f64)> {
+    let mut tags: Vec<(String, Option<f64>)> = [
+        ("loss_epoch_train", Some(row.loss_train)),
+        ("acc_epoch_train", Some(row.top1_train)),
+        ("loss_epoch_val", row.loss_val),
+        ("acc_epoch_val", row.top1_val),
+        ("lr", Some(row.lr)),
+        ("macro_top1_epoch_val", row.macro_top1_val),
+        ("f1_macro_epoch_val", row.f1_macro_val),
+    ]
+    .map(|(tag, value)| (tag.to_owned(), value))
+    .into();
+    for (k, (top_train, [top, average, lambda])) in DEFAULT_KS.iter().zip(row.top_train().into_iter().zip(row.of_k_val())) {
+        tags.extend([
+            (format!("topk_acc_epoch_train-Top{k}:"), Some(top_train)),
+            (format!("topk_acc_epoch_val-Top{k}:"), top),
+            (format!("avgk_acc_epoch_val-Top{k}:"), average),
+            (format!("lmbda_val-Top{k}:"), lambda),
+        ]);
+    }
+    tags.into_iter().filter_map(|(tag, value)| Some((tag, value?))).collect()
 }
 
 /// `Event { wall_time: double = 1, step: int64 = 2, … }`.
@@ -103,8 +117,17 @@ mod tests {
             rest = &rest[16 + length..];
         }
         assert!(events[0].ends_with(b"\x1a\x0dbrain.Event:2"));
-        // Seven scalars an epoch (macro-F1 is absent in the example), and step 300 as a varint.
-        assert_eq!(events.len(), 1 + 2 * 7);
-        assert_eq!(events[8][9..12], [2 << 3, 0xac, 0x02]);
+        // Of the example: six scalars (macro-F1 is absent), four of training top-k, and three of k = 5 and one of k = 1 in validation.
+        assert_eq!(events.len(), 1 + 2 * 14);
+        // Step 300 as a varint.
+        assert_eq!(events[15][9..12], [2 << 3, 0xac, 0x02]);
+    }
+
+    #[test]
+    fn the_tags_are_those_of_the_original() {
+        let tags: Vec<String> = scalars(&example(0)).into_iter().map(|(tag, _)| tag).collect();
+        for tag in ["loss_epoch_train", "acc_epoch_val", "topk_acc_epoch_train-Top10:", "avgk_acc_epoch_val-Top5:", "lmbda_val-Top5:"] {
+            assert!(tags.iter().any(|there| there == tag), "{tag}");
+        }
     }
 }

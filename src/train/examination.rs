@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Accumulator, DEFAULT_KS, Threshold, original, thresholds};
 use crate::model::Model;
 use crate::telemetry::Progress;
-use crate::train::epoch::tensors;
 use crate::train::loader::{Order, Source, Views};
 use crate::train::losses::per_sample;
 use crate::train::order::Share;
@@ -78,14 +77,37 @@ impl Examiner<'_> {
         gather(self.world, seen, predictions)
     }
 
-    /// The thresholds of average-k from a validation split, the same on every rank; none where it is empty. Rank 0 holds every
-    /// probability of the split for the moment, four bytes each.
+    /// As [`examine`](Self::examine), under thresholds from the same split: validation is looked at once for both.
+    pub fn examine_by_itself(&self, source: &Source) -> Result<Option<Examination>> {
+        let (mut labels, mut probabilities, mut predictions) = (Vec::new(), Vec::new(), Vec::new());
+        let loss = self.for_each(source, |scored| {
+            labels.push(scored.label);
+            probabilities.extend_from_slice(scored.probabilities);
+            let likeliest = likeliest(scored.probabilities);
+            predictions.push(Prediction { index: scored.index, loss: scored.loss, likeliest });
+        })?;
+        let thresholds = if source.samples.is_empty() { vec![] } else { self.thresholds_of(&probabilities)? };
+        let mut seen = Accumulator::new(self.classes, &DEFAULT_KS).with_thresholds(&thresholds);
+        for (&label, probabilities) in labels.iter().zip(probabilities.chunks_exact(self.classes)) {
+            seen.add(label, probabilities);
+        }
+        seen.add_loss(loss);
+        gather(self.world, seen, predictions)
+    }
+
+    /// The thresholds of average-k from a validation split, the same on every rank; none where it is empty.
     pub fn thresholds(&self, validation: &Source) -> Result<Vec<Threshold>> {
         if validation.samples.is_empty() {
             return Ok(vec![]);
         }
-        let mut mine: Vec<u8> = Vec::new();
-        self.for_each(validation, |scored| mine.extend(scored.probabilities.iter().flat_map(|p| p.to_le_bytes())))?;
+        let mut mine = Vec::new();
+        self.for_each(validation, |scored| mine.extend_from_slice(scored.probabilities))?;
+        self.thresholds_of(&mine)
+    }
+
+    /// The thresholds from every rank's probabilities. Rank 0 holds those of the whole split for the moment, four bytes each.
+    fn thresholds_of(&self, mine: &[f32]) -> Result<Vec<Threshold>> {
+        let mine: Vec<u8> = mine.iter().flat_map(|p| p.to_le_bytes()).collect();
         let mut lambdas = [0.0; DEFAULT_KS.len()];
         if let Some(parts) = self.world.gather(&mine)? {
             let bytes = parts.iter().flat_map(|part| part.as_chunks().0);
@@ -108,7 +130,7 @@ impl Examiner<'_> {
         std::thread::scope(|scope| {
             for batch in source.stream(scope, self.pool, plan, Views::Centre) {
                 let batch = batch?;
-                let (images, labels) = tensors(&batch, self.device);
+                let (images, labels) = batch.tensors(self.device)?;
                 tch::no_grad(|| {
                     let logits = self.model.forward(&images, false)?;
                     let losses = per_sample(self.config.id.loss, self.config.recipe.focal_gamma, &logits, &labels);

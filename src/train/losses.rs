@@ -19,11 +19,6 @@ pub fn per_sample(loss: Loss, focal_gamma: f64, logits: &Tensor, labels: &Tensor
     }
 }
 
-/// How many of the logits `[N, C]` have their largest entry at the label, as an int64 scalar on their device.
-pub fn hits(logits: &Tensor, labels: &Tensor) -> Tensor {
-    logits.argmax(-1, false).eq_tensor(labels).sum(Kind::Int64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,9 @@
 //! one experiment, its prepared images and its ranks → a run's directory (contract 2).
 //!
-//! The parts, in the order data meets them: [`order`] says which sample goes where, `loader` turns samples into batches, `losses`,
-//! `optimizer` and `schedule` are the recipe, `epoch` is the loop over steps, `checkpoint` keeps work from being lost, `metrics` and
-//! `events` tell of it, `examination` is the test, and `run` is the whole story.
+//! The parts, in the order data meets them: `staging` brings the images to the node, [`order`] says which sample goes where, `source`
+//! makes pixels of one sample and [`loader`] batches of many, `losses`, `optimizer` and `schedule` are the recipe, `epoch` is the loop over
+//! steps and `sums` what it adds up, `checkpoint` and `keeper` keep work from being lost, `metrics` and `events` tell of it, `examination`
+//! is the test, and `run` is the whole story; `rehearsal` only looks how fast it would be.
 
 mod augment;
 mod checkpoint;
@@ -10,14 +11,20 @@ mod directory;
 mod epoch;
 mod events;
 mod examination;
-mod loader;
+mod keeper;
+pub mod loader;
 mod losses;
 mod metrics;
 mod optimizer;
 pub mod order;
 mod parallel;
+mod rehearsal;
 mod run;
 mod schedule;
+mod source;
+mod staging;
+mod sums;
 
 pub use directory::RunDirectory;
+pub use rehearsal::rehearse;
 pub use run::{Options, Outcome, test, train};

@@ -50,6 +50,16 @@ impl<'world> Team<'world> {
         Ok(())
     }
 
+    /// Adds up `tensor` over the ranks, in place.
+    pub fn add_up(&self, tensor: &Tensor) -> Result<()> {
+        #[cfg(feature = "mpi")]
+        if let Some(group) = &self.group {
+            return group.all_reduce_sum(tensor);
+        }
+        let _ = tensor;
+        Ok(())
+    }
+
     /// Starts averaging the gradients of `parameters`.
     pub fn average(&self, parameters: &[Tensor]) -> Result<Averaging<'_>> {
         #[cfg(feature = "mpi")]

@@ -15,16 +15,18 @@ use crate::evaluate::{Evaluation, RunRecord, majority_baseline};
 use crate::model::Model;
 use crate::store::lock::Lock;
 use crate::store::{atomic, hash};
-use crate::telemetry::Provenance;
+use crate::telemetry::{Clock, Provenance, Shares};
 use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::directory::RunDirectory;
 use crate::train::epoch::{Ended, Trainer};
 use crate::train::examination::{Examination, Examiner, to_csv};
+use crate::train::keeper::Keeper;
 use crate::train::loader::{Images, Source};
-use crate::train::metrics::{self, EpochMetrics};
+use crate::train::metrics::{self, EpochMetrics, Timing};
 use crate::train::optimizer::Sgd;
 use crate::train::parallel::Team;
-use crate::train::{events, schedule};
+use crate::train::order::shuffled;
+use crate::train::{events, schedule, staging};
 
 /// What a caller chooses that changes no result.
 pub struct Options {
@@ -34,8 +36,10 @@ pub struct Options {
     pub threads: usize,
     /// Raised by a signal.
     pub stop: StopFlag,
-    /// Where the packs were staged; `None` reads them where preprocessing put them.
+    /// The images to read; `None` takes the container that the job names, where preprocessing put it.
     pub packs: Option<PathBuf>,
+    /// A folder on this node's own disk to copy them to first; `None` reads them where they are.
+    pub stage: Option<PathBuf>,
 }
 
 /// How [`train`] ended.
@@ -64,35 +68,38 @@ pub fn train(job: &Job, experiment: &Experiment, world: &World, options: Options
         tracing::info!(run = %config.id, "already done");
         return Ok(Outcome::AlreadyDone(Some(Box::new(record))));
     }
-    Run { job, config: &config, data: &data, directory: &directory, world, options: &options }.train()
+    Run::of(job, &config, &data, world, &options).train()
 }
 
 /// Tests the best weights of a finished or unfinished run again; the result on rank 0.
 pub fn test(job: &Job, experiment: &Experiment, world: &World, options: Options) -> Result<Option<Evaluation>> {
-    let directory = RunDirectory::at(job.paths.runs().join(experiment.id.to_string()));
     let data = world.agree(Data::load(job, experiment, &options))?;
     let config = resolve(job, experiment, &data)?;
-    let run = Run { job, config: &config, data: &data, directory: &directory, world, options: &options };
+    let run = Run::of(job, &config, &data, world, &options);
     let model = world.agree(run.model())?;
     let tested = run.examine_best(&model)?;
     Ok(tested.map(|tested| run.evaluation(&tested)))
 }
 
 /// The images and labels of one experiment.
-struct Data {
+pub(super) struct Data {
     classes: Vec<String>,
-    train: Source,
+    pub(super) train: Source,
     validation: Source,
     test: Source,
     fingerprints: Fingerprints,
 }
 
 impl Data {
-    fn load(job: &Job, experiment: &Experiment, options: &Options) -> Result<Self> {
+    pub(super) fn load(job: &Job, experiment: &Experiment, options: &Options) -> Result<Self> {
         let metadata = job.paths.split_metadata();
         let partition = load_partition(&metadata, &experiment.partition)?;
-        let packs = options.packs.clone().unwrap_or_else(|| job.paths.packs(&job.preprocess.package()));
-        let images = Images::open(&packs)?;
+        let there = || job.paths.container(&job.preprocess.package(), job.train.images);
+        let mut place = options.packs.clone().unwrap_or_else(there);
+        if let Some(disk) = &options.stage {
+            place = staging::stage(&place, disk)?;
+        }
+        let images = Images::open(&place)?;
         let source = |name: &str, samples| Source::new(name, samples, &images, job.train.crop.clone());
         let mut test = source("test", partition.test);
         // A class without a train row cannot be predicted, but its rows were promised to be tested.
@@ -107,7 +114,7 @@ impl Data {
 }
 
 /// The configuration of the run, with the hash of the pretrained weights the job names for its backbone.
-fn resolve(job: &Job, experiment: &Experiment, data: &Data) -> Result<RunConfig> {
+pub(super) fn resolve(job: &Job, experiment: &Experiment, data: &Data) -> Result<RunConfig> {
     let pretrained = pretrained_path(job, &experiment.id.backbone).map_or(Ok(String::new()), |path| hash::of_file(&path))?;
     Ok(RunConfig::new(job, experiment, data.fingerprints.clone(), pretrained))
 }
@@ -118,13 +125,20 @@ fn pretrained_path(job: &Job, backbone: &str) -> Option<PathBuf> {
 }
 
 /// Everything a run is made of.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     job: &'a Job,
-    config: &'a RunConfig,
-    data: &'a Data,
-    directory: &'a RunDirectory,
-    world: &'a World,
-    options: &'a Options,
+    pub(super) config: &'a RunConfig,
+    pub(super) data: &'a Data,
+    directory: RunDirectory,
+    pub(super) world: &'a World,
+    pub(super) options: &'a Options,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn of(job: &'a Job, config: &'a RunConfig, data: &'a Data, world: &'a World, options: &'a Options) -> Self {
+        let directory = RunDirectory::at(job.paths.runs().join(config.id.to_string()));
+        Self { job, config, data, directory, world, options }
+    }
 }
 
 impl Run<'_> {
@@ -144,23 +158,39 @@ impl Run<'_> {
         let averaging = team.average(&parameters)?;
         let (device, stop) = (self.options.device, self.options.stop.clone());
         let mut trainer = Trainer { config: self.config, model: &model, sgd, team, averaging, device, pool: &pool, stop };
+        let mut keeper = Keeper::of(self.world.is_root().then_some(&self.directory));
         while position.epoch < self.config.recipe.epochs {
-            let started = Instant::now();
-            if trainer.epoch(&self.data.train, &mut position, |checkpoint| self.save(checkpoint))? == Ended::Stopped {
+            let (started, before) = (Instant::now(), position.totals().seen);
+            let mut clock = Clock::start();
+            let ended = match trainer.epoch(&self.data.train, &mut position, &mut keeper, &mut clock) {
+                Err(Error::NonFinite { epoch, step, images, .. }) => {
+                    keeper.settle()?;
+                    let checkpoint = Checkpoint::newest_in(self.directory.path())?;
+                    return Err(Error::NonFinite { epoch, step, images, checkpoint });
+                }
+                ended => ended?,
+            };
+            if ended == Ended::Stopped {
+                keeper.settle()?;
                 tracing::info!(epoch = position.epoch, step = position.step, "stopped on a signal, checkpoint saved");
                 return Ok(Outcome::Stopped);
             }
             // BatchNorm's local statistics: rank 0's are everybody's, as in PyTorch's DistributedDataParallel.
             team.share(&tensors_of(model.buffers()))?;
-            self.close_epoch(&model, &mut position, &pool, started)?;
-            self.save(&trainer.checkpoint(&position))?;
+            let images = (position.totals().seen - before) as u64;
+            let best = self.close_epoch(&model, &mut position, &pool)?;
+            self.tell(position.epoch, images, started, clock.shares())?;
+            keeper.save(&trainer.checkpoint(&position), best)?;
         }
+        keeper.settle()?;
+        // The others may look for the best weights only once they are there.
+        self.world.barrier();
         drop(trainer);
         self.finish(&model, &position).map(Outcome::Finished)
     }
 
     /// The network on its device, with its first weights.
-    fn model(&self) -> Result<Model> {
+    pub(super) fn model(&self) -> Result<Model> {
         let (id, recipe) = (&self.config.id, &self.config.recipe);
         let model = Model::new(&id.backbone, self.data.classes.len(), recipe.crop.size as usize, self.options.device)?;
         model.initialise(id.seed)?;
@@ -171,7 +201,7 @@ impl Run<'_> {
         Ok(model)
     }
 
-    fn pool(&self) -> Result<rayon::ThreadPool> {
+    pub(super) fn pool(&self) -> Result<rayon::ThreadPool> {
         tch::set_num_threads(self.options.threads as i32);
         if self.options.device == Device::Cpu {
             tensor_ext::keep_freed_memory();
@@ -195,30 +225,21 @@ impl Run<'_> {
         sgd.load_state(checkpoint.under("velocity/").into_iter().map(|(name, v)| (name, v.to_device(device))).collect());
         let position = checkpoint.position;
         tracing::info!(epoch = position.epoch, step = position.step, "resumed");
+        // Epochs that were told of after the checkpoint are cut off again.
+        if self.world.is_root() {
+            self.write_history(&position)?;
+        }
         Ok(position)
     }
 
-    /// Validates, chooses the best, and moves `position` to the next epoch.
-    fn close_epoch(&self, model: &Model, position: &mut Position, pool: &rayon::ThreadPool, started: Instant) -> Result<()> {
-        let validated = self.examiner(model, pool).examine(&self.data.validation, &[])?;
-        let [loss, hits, seen] = position.totals();
-        let epoch = position.epoch;
-        let mut top1 = [0.0];
+    /// Validates, chooses the best, and moves `position` to the next epoch; returns the weights on rank 0 where they are the best so far.
+    fn close_epoch(&self, model: &Model, position: &mut Position, pool: &rayon::ThreadPool) -> Result<Option<Vec<u8>>> {
+        let validated = self.examiner(model, pool).examine_by_itself(&self.data.validation)?;
+        let (epoch, mut top1) = (position.epoch, [0.0]);
         if let Some(validated) = &validated {
             let evaluation = Evaluation::new(&validated.seen, &self.data.classes, self.data.validation.expected as u64);
-            let there = evaluation.used > 0;
-            let at = |k| evaluation.at(k).filter(|_| there);
-            let row = EpochMetrics {
-                epoch,
-                lr: schedule::learning_rate(&self.config.recipe, epoch),
-                loss_train: loss / seen,
-                top1_train: hits / seen,
-                loss_val: evaluation.loss,
-                top1_val: at(1).map(|top| top.micro),
-                top5_val: at(5).map(|top| top.micro),
-                macro_top1_val: at(1).map(|top| top.macro_all),
-                f1_macro_val: there.then_some(evaluation.f1_macro),
-            };
+            let lr = schedule::learning_rate(&self.config.recipe, epoch);
+            let row = EpochMetrics::of(epoch, lr, &position.totals(), Some(&evaluation).filter(|evaluation| evaluation.used > 0));
             tracing::info!(epoch, loss = row.loss_train, top1_train = row.top1_train, top1_val = row.top1_val, "epoch done");
             // Without validation images every epoch counts as better than the one before, so the last is tested.
             top1 = [row.top1_val.unwrap_or(epoch as f64)];
@@ -227,22 +248,43 @@ impl Run<'_> {
         // Only rank 0 knows the figures; adding zeros tells the others.
         self.world.all_sum(&mut top1);
         let [top1] = top1;
-        if position.best.is_none_or(|best| top1 > best.top1) {
+        let better = position.best.is_none_or(|best| top1 > best.top1);
+        if better {
             position.best = Some(Best { epoch, top1 });
-            self.world.on_root(|| hash::write_sealed(&self.directory.best_weights(), &model.to_safetensors()?))?;
         }
-        self.world.on_root(|| {
-            let seconds = started.elapsed().as_secs_f64();
-            self.directory.append_timing(metrics::TIMING_HEADER, &metrics::timing_row(epoch, seen as u64, seconds))?;
-            atomic::write(&self.directory.file("metrics.csv"), &metrics::to_csv(&position.history)?)?;
-            atomic::write(&self.directory.file(events::FILE_NAME), &events::to_event_file(&position.history))
-        })?;
+        self.world.on_root(|| self.write_history(position))?;
         *position = Position { epoch: epoch + 1, step: 0, sums: vec![], ..position.clone() };
-        Ok(())
+        (better && self.world.is_root()).then(|| model.to_safetensors()).transpose()
     }
 
-    fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
-        self.world.on_root(|| checkpoint.save(self.directory.path())).map(|_| ())
+    /// What is told of the epochs so far, always from its beginning.
+    fn write_history(&self, position: &Position) -> Result<()> {
+        atomic::write(&self.directory.file("metrics.csv"), &metrics::to_csv(&position.history)?)?;
+        atomic::write(&self.directory.file(events::FILE_NAME), &events::to_event_file(&position.history))?;
+        if position.skipped.is_empty() {
+            return Ok(());
+        }
+        let (seed, batch) = (self.config.id.seed, self.config.recipe.global_batch);
+        let mut text = String::from("epoch,step,images\n");
+        for skipped in &position.skipped {
+            let order = shuffled(self.data.train.samples.len(), seed, skipped.epoch);
+            let indices = order.chunks(batch).nth(skipped.step as usize).unwrap_or_default();
+            text.push_str(&format!("{},{},{}\n", skipped.epoch, skipped.step, self.data.train.names(indices).join(" ")));
+        }
+        atomic::write(&self.directory.file("skipped.csv"), text.as_bytes())
+    }
+
+    /// Says how fast the epoch before `next` was, what held it up, and how long the rest will take; and notes it in `timing.csv`.
+    fn tell(&self, next: u64, images: u64, started: Instant, shares: Shares) -> Result<()> {
+        let timing = Timing { epoch: next - 1, images, seconds: started.elapsed().as_secs_f64(), shares };
+        self.world.on_root(|| self.directory.append_timing(metrics::TIMING_HEADER, &timing.row()))?;
+        let whole = timing.seconds * self.data.train.samples.len() as f64 / images.max(1) as f64;
+        let left = whole * self.config.recipe.epochs.saturating_sub(next) as f64;
+        tracing::info!("{:.0} images/s, about {left:.0} s left; {}", timing.images_per_second(), shares.words());
+        if let Some(advice) = shares.advice() {
+            tracing::info!("{advice}");
+        }
+        Ok(())
     }
 
     /// Tests the best weights and publishes the result; the record on rank 0.
@@ -255,7 +297,11 @@ impl Run<'_> {
     fn publish(&self, tested: &Examination, position: &Position) -> Result<RunRecord> {
         let data = self.data;
         let classes = data.classes.len();
-        let notes: BTreeMap<_, _> = [("batch_norm".to_owned(), "local statistics; rank 0's running ones".to_owned())].into();
+        let mut notes: BTreeMap<_, _> =
+            [("batch_norm".to_owned(), "local statistics; rank 0's running ones".to_owned())].into();
+        if !position.skipped.is_empty() {
+            notes.insert("skipped".into(), format!("{} steps whose loss was no number (skipped.csv)", position.skipped.len()));
+        }
         let mut provenance = Provenance::here(self.world.size(), self.options.threads, name_of(self.options.device));
         provenance.libraries.insert("libtorch".into(), env!("BIOSCAN_TORCH_VERSION").into());
         provenance.notes.clone_from(&notes);
@@ -313,6 +359,6 @@ fn name_of(device: Device) -> String {
     }
 }
 
-fn tensors_of(named: Vec<(String, Tensor)>) -> Vec<Tensor> {
+pub(super) fn tensors_of(named: Vec<(String, Tensor)>) -> Vec<Tensor> {
     named.into_iter().map(|(_, tensor)| tensor).collect()
 }

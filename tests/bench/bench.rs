@@ -3,7 +3,8 @@
 //! ```text
 //! contest.rs      contenders work in turns, in rounds; a ratio is taken within a round, so that a busy machine disturbs both alike
 //! peers.rs .py    the peers: long-lived Python processes that answer with their CPU time
-//! resize.rs crop.rs scaling.rs hdf5.rs memory.rs sweep.rs      one group of figures each, with its targets
+//! resize.rs crop.rs scaling.rs hdf5.rs memory.rs sweep.rs training/{loader,step,run}.rs
+//!                 one group of figures each, with its targets
 //! statistics.rs table.rs                      pure: medians, ratios, met or missed
 //! ```
 
@@ -25,6 +26,7 @@ mod slurm;
 mod statistics;
 mod sweep;
 mod table;
+mod training;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,13 +56,28 @@ enum Figures {
     Memory,
     /// Planning, status, and arrays beside submitit's
     Sweep,
+    /// CPU time of the loader beside PyTorch's
+    Loader,
+    /// CPU time of a training step beside PyTorch's
+    Step,
+    /// Start, memory, and what an epoch's time goes to
+    Run,
+    /// Loader, step and run
+    Training,
 }
 
-/// Measures the image path beside its peers.
+impl Figures {
+    fn is_of_training(self) -> bool {
+        matches!(self, Self::Loader | Self::Step | Self::Run)
+    }
+}
+
+/// Measures the image path, the sweep and training beside their peers.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   make bench
   cargo bench --bench bench -- --only resize --rounds 15
+  cargo bench --bench bench -- --only training
   cargo bench --bench bench -- --only memory --chunk 1000")]
 struct Args {
     /// Only these figures
@@ -90,7 +107,10 @@ struct Report<'a> {
 fn main() -> Result<()> {
     let args = Args::parse();
     std::env::set_current_dir(env!("CARGO_MANIFEST_DIR"))?;
-    let wanted = |figures| args.only.is_empty() || args.only.contains(&figures);
+    let wanted = |figures: Figures| {
+        let training = args.only.contains(&Figures::Training) && figures.is_of_training();
+        args.only.is_empty() || args.only.contains(&figures) || training
+    };
     let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let (rounds, at) = (usize::from(args.rounds), folder.path());
     let before = Machine::now();
@@ -112,6 +132,15 @@ fn main() -> Result<()> {
     }
     if wanted(Figures::Sweep) {
         groups.extend(sweep::measure(rounds, at)?);
+    }
+    if wanted(Figures::Loader) {
+        groups.push(training::loader::measure(rounds, at, &mut versions)?);
+    }
+    if wanted(Figures::Step) {
+        groups.push(training::step::measure(rounds.min(3), at, &mut versions)?);
+    }
+    if wanted(Figures::Run) {
+        groups.push(training::run::measure(rounds.min(3), at)?);
     }
     let machine = before.until_now();
     let text = format!("{}{}", table::markdown(&groups), machine.markdown(&versions));

@@ -20,14 +20,32 @@ pub struct Cost {
 impl Cost {
     /// Does `work` here and measures it.
     pub fn of(work: impl FnOnce() -> Result<()>) -> Result<Self> {
-        let (cpu, wall) = (cpu_seconds(), Instant::now());
+        let meter = Meter::start();
         work()?;
-        Ok(Self { cpu_s: cpu_seconds() - cpu, wall_s: wall.elapsed().as_secs_f64() })
+        Ok(meter.stop())
     }
 
     /// The cost of one of `n` equal parts.
     pub fn per(self, n: usize) -> Self {
         Self { cpu_s: self.cpu_s / n as f64, wall_s: self.wall_s / n as f64 }
+    }
+}
+
+/// Measures what happens here between two moments.
+pub struct Meter {
+    cpu_s: f64,
+    wall: Instant,
+}
+
+impl Meter {
+    /// From now on.
+    pub fn start() -> Self {
+        Self { cpu_s: cpu_seconds(), wall: Instant::now() }
+    }
+
+    /// Until now.
+    pub fn stop(&self) -> Cost {
+        Cost { cpu_s: cpu_seconds() - self.cpu_s, wall_s: self.wall.elapsed().as_secs_f64() }
     }
 }
 

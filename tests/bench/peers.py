@@ -167,6 +167,12 @@ def hdf5():
     return run, {"h5py": f"{h5py.__version__} (with HDF5 {h5py.version.hdf5_version})"}
 
 
+def training(method):
+    import training_peers
+
+    return getattr(training_peers, method)()
+
+
 METHODS = {
     "convert": convert,
     "convert_pixels": convert_pixels,
@@ -177,6 +183,8 @@ METHODS = {
     "opencv_full": lambda: opencv(reduced=False),
     "detr": detr,
     "hdf5": hdf5,
+    "loader": lambda: training("loader"),
+    "step": lambda: training("step"),
 }
 
 

@@ -42,13 +42,9 @@ pub struct Peer {
 impl Peer {
     /// Starts `method` in the virtual environment `.bench`.
     pub fn start(method: &'static str) -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = root.join(".bench/bin/python");
-        if !python.is_file() {
-            return Err("no peers here: run .ci/setup.sh bench".into());
-        }
-        let mut process = Command::new(python)
-            .arg(root.join("tests/bench/peers.py"))
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers.py");
+        let mut process = Command::new(python()?)
+            .arg(script)
             .arg(method)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -83,6 +79,12 @@ impl Peer {
             answer => Ok(answer),
         }
     }
+}
+
+/// The interpreter of the peers' virtual environment, `.bench`.
+pub fn python() -> Result<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".bench/bin/python");
+    if python.is_file() { Ok(python) } else { Err("no peers here: run .ci/setup.sh bench".into()) }
 }
 
 impl Drop for Peer {

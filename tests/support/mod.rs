@@ -6,7 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use bioscan_hpc::container::{ImageKey, PackWriter, Writer};
+use bioscan_hpc::config::Hdf5Layout;
+use bioscan_hpc::container::{
+    FolderWriter, Hdf5Writer, ImageKey, PackWriter, Packs, Reader, TarWriter, Writer, ZipWriter,
+};
 use bioscan_hpc::image::{RgbImage, encode};
 use bioscan_hpc::random::{Purpose, stream};
 use rand::RngExt;
@@ -95,6 +98,40 @@ seeds = [1]
     pub fn results(&self) -> Vec<(&'static str, Vec<u8>)> {
         let names = ["test.json", "test.json.blake3", "metrics.csv", "predictions.csv", "best.safetensors", "config.toml"];
         names.map(|name| (name, fs::read(self.run(name)).unwrap_or_else(|error| panic!("{name}: {error}")))).into()
+    }
+}
+
+impl TinyJob {
+    /// Writes the images of the packs in another form beside them; `name` is what preprocessing calls it.
+    pub fn write_container(&self, name: &str) {
+        let folder = self.path("out/images/original_36");
+        let path = folder.join(name);
+        let packs = Packs::open(&folder.join("packs")).unwrap();
+        let add = |mut writer: Box<dyn Writer>, chunks: &[u32]| {
+            for key in packs.keys().iter().filter(|key| chunks.contains(&key.chunk)) {
+                writer.add(key, &packs.read(key).unwrap().unwrap()).unwrap();
+            }
+            writer.finish().unwrap();
+        };
+        match name.rsplit('.').next() {
+            Some("zip") => add(Box::new(ZipWriter::create(&path, "original_36").unwrap()), &[1, 2]),
+            Some("hdf5") => add(Box::new(Hdf5Writer::create_as(&path, Hdf5Layout::Published).unwrap()), &[1, 2]),
+            Some("webdataset") => {
+                [1, 2].into_iter().for_each(|c| add(Box::new(TarWriter::create(&path, "original_36", c).unwrap()), &[c]));
+            }
+            _ => add(Box::new(FolderWriter::create(&path).unwrap()), &[1, 2]),
+        }
+    }
+
+    /// As [`results`](Self::results), without the file that says which container was read.
+    pub fn results_but_config(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let placed = ["config.toml", "test.json", "test.json.blake3"];
+        let mut results = self.results();
+        results.retain(|(name, _)| !placed.contains(name));
+        let record: serde_json::Value = serde_json::from_slice(&fs::read(self.run("test.json")).unwrap()).unwrap();
+        results.push(("config_hash", record["config_hash"].to_string().into_bytes()));
+        results.push(("evaluation", record["evaluation"].to_string().into_bytes()));
+        results
     }
 }
 

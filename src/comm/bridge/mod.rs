@@ -12,6 +12,7 @@ unsafe extern "C" {
     fn bioscan_free_message(message: Message);
     pub(super) fn bioscan_clear_gradients(parameters: *const *const C_tensor, count: usize) -> Message;
     pub(super) fn bioscan_load_cuda() -> Message;
+    pub(super) fn bioscan_storage_uses(tensor: *const C_tensor) -> usize;
     pub(super) fn bioscan_keep_freed_memory();
 }
 

@@ -19,6 +19,9 @@ Message bioscan_clear_gradients(const at::Tensor* const* parameters, size_t coun
   });
 }
 
+// How many tensors share the memory of this one, itself included.
+size_t bioscan_storage_uses(const at::Tensor* tensor) { return tensor->storage().use_count(); }
+
 // Loads libtorch_cuda.so, which the linker's --as-needed drops because nothing refers to it by symbol. The handle is kept open for the
 // life of the process: libtorch registers its CUDA kernels from static constructors.
 Message bioscan_load_cuda() {

@@ -1,0 +1,166 @@
+//! JPEG bytes and a rectangle → its pixels alone, the same that a whole decode gives.
+//!
+//! Outside the rectangle libjpeg-turbo leaves out the inverse transform and the colours; only the entropy coding must be gone through
+//! to its end. The turbojpeg crate offers no such decode, so this file, and no other, calls the library that the crate links.
+
+use std::ffi::CStr;
+use std::ops::Range;
+use std::ptr::NonNull;
+
+use turbojpeg::{DecompressHeader, raw};
+
+use super::decode::{MOST_SCANS, fault_in};
+use crate::image::{Fault, RgbImage, Size};
+
+/// A part of a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Region {
+    /// From left to right.
+    pub columns: Range<u32>,
+    /// From top to bottom.
+    pub rows: Range<u32>,
+}
+
+/// A decoder of parts of pictures, its tables and pools kept from one to the next.
+pub(super) struct RegionDecoder(NonNull<std::ffi::c_void>);
+
+impl RegionDecoder {
+    pub fn new() -> Result<Self, Fault> {
+        // SAFETY: makes a handle, or returns null.
+        let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as i32) };
+        let decoder = NonNull::new(handle).map(Self).ok_or_else(|| fault_in(&[], error("no memory for a decoder".into())))?;
+        // SAFETY: the handle is live.
+        let set = unsafe { raw::tj3Set(handle, raw::TJPARAM_TJPARAM_SCANLIMIT as i32, MOST_SCANS as i32) };
+        if set == 0 { Ok(decoder) } else { Err(fault_in(&[], decoder.last_error())) }
+    }
+
+    /// Decodes at least `wanted` of the picture that `header` was read from into `image`, whose memory is used again; returns which
+    /// column and row of the picture its first pixel is. After an error the decoder must not be used again.
+    pub fn decode(
+        &mut self,
+        jpeg: &[u8],
+        header: &DecompressHeader,
+        wanted: &Region,
+        image: &mut RgbImage,
+    ) -> Result<(u32, u32), Fault> {
+        let Region { columns, rows } = decodable(header, wanted);
+        let (width, height) = (columns.len(), rows.len());
+        image.become_of(Size { width: width as u32, height: height as u32 });
+        let region = raw::tjregion { x: columns.start as i32, y: rows.start as i32, w: width as i32, h: height as i32 };
+        let handle = self.0.as_ptr();
+        // SAFETY: the handle is live, `jpeg` is borrowed throughout, and the library writes `region.h` rows of `3 * region.w` bytes, which
+        // is what `pixels` holds: it checks the region against the picture in the same call that takes it.
+        let done = unsafe {
+            let length = jpeg.len() as raw::size_t;
+            raw::tj3DecompressHeader(handle, jpeg.as_ptr(), length) == 0
+                && raw::tj3SetCroppingRegion(handle, region) == 0
+                && raw::tj3Decompress8(
+                    handle,
+                    jpeg.as_ptr(),
+                    length,
+                    image.pixels.as_mut_ptr(),
+                    3 * region.w,
+                    raw::TJPF_TJPF_RGB,
+                ) == 0
+        };
+        if done { Ok((columns.start, rows.start)) } else { Err(fault_in(jpeg, self.last_error())) }
+    }
+
+    fn last_error(&self) -> turbojpeg::Error {
+        // SAFETY: the library returns a string that lives until its next call on this handle.
+        error(unsafe { CStr::from_ptr(raw::tj3GetErrorStr(self.0.as_ptr())) }.to_string_lossy().into_owned())
+    }
+}
+
+impl Drop for RegionDecoder {
+    fn drop(&mut self) {
+        // SAFETY: the handle is live and nobody uses it after this.
+        unsafe { raw::tj3Destroy(self.0.as_ptr()) }
+    }
+}
+
+fn error(message: String) -> turbojpeg::Error {
+    turbojpeg::Error::TurboJpegError(message)
+}
+
+/// What must be decoded so that `wanted` comes out as in a whole decode. The library begins at a column of blocks, and takes the edge of
+/// what it decodes for the edge of the picture when it smooths colours between two pixels: so at least a column more on either side.
+fn decodable(header: &DecompressHeader, wanted: &Region) -> Region {
+    let whole = 0..header.width as u32;
+    // Lossless pictures have no blocks.
+    if header.is_lossless {
+        return Region { columns: whole, rows: 0..header.height as u32 };
+    }
+    let block = header.subsamp.mcu_width() as u32;
+    let start = wanted.columns.start.saturating_sub(1) / block * block;
+    let end = (wanted.columns.end + 2).min(whole.end);
+    Region { columns: start..end, rows: wanted.rows.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+
+    use super::super::decode::{decode, header_of};
+    use super::*;
+
+    fn jpeg(width: usize, height: usize, quality: i32, subsamp: Subsamp, seed: u32) -> Vec<u8> {
+        let mut state = seed | 1;
+        let pixels: Vec<u8> = (0..3 * width * height)
+            .map(|at| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                // Noise over a slope: every block has every frequency, and colours change at every pixel.
+                (at as u32 / 7 % 128 + (state >> 25)) as u8
+            })
+            .collect();
+        let mut compressor = Compressor::new().unwrap();
+        compressor.set_quality(quality).unwrap();
+        compressor.set_subsamp(subsamp).unwrap();
+        let image = Image { pixels: &pixels[..], width, pitch: 3 * width, height, format: PixelFormat::RGB };
+        compressor.compress_to_vec(image).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn a_part_has_the_pixels_of_the_whole(
+            (width, height) in (1u32..90, 1u32..90),
+            (x, y, w, h) in (0.0f64..1.0, 0.0f64..1.0, 0.0f64..1.0, 0.0f64..1.0),
+            quality in 20i32..100,
+            subsamp in 0usize..6,
+            seed: u32,
+        ) {
+            let subsamp = [Subsamp::None, Subsamp::Sub2x1, Subsamp::Sub2x2, Subsamp::Gray, Subsamp::Sub1x2, Subsamp::Sub4x1][subsamp];
+            let part = |at: f64, length: f64, of: u32| {
+                let start = (at * f64::from(of)) as u32;
+                start..start + 1 + (length * f64::from(of - start - 1)) as u32
+            };
+            let wanted = Region { columns: part(x, w, width), rows: part(y, h, height) };
+            let jpeg = jpeg(width as usize, height as usize, quality, subsamp, seed);
+            let (whole, header) = (decode(&jpeg).unwrap(), header_of(&jpeg).unwrap());
+            // A used image: its memory must not shine through.
+            let mut image = RgbImage { width: 3, height: 3, pixels: vec![7; 27] };
+            let (left, top) = RegionDecoder::new().unwrap().decode(&jpeg, &header, &wanted, &mut image).unwrap();
+            for row in wanted.rows.clone() {
+                for column in wanted.columns.clone() {
+                    let pixel = |of: &RgbImage, x: u32, y: u32| {
+                        let at = 3 * (y * of.width + x) as usize;
+                        of.pixels[at..at + 3].to_vec()
+                    };
+                    prop_assert_eq!(pixel(&image, column - left, row - top), pixel(&whole, column, row), "at {}, {}", column, row);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_that_ends_early_is_a_fault_even_below_what_is_wanted() {
+        let whole = jpeg(64, 64, 75, Subsamp::Sub2x2, 3);
+        let header = header_of(&whole).unwrap();
+        let wanted = Region { columns: 16..32, rows: 0..16 };
+        let cut = &whole[..whole.len() - whole.len() / 8];
+        let fault = RegionDecoder::new().unwrap().decode(cut, &header, &wanted, &mut RgbImage::default()).unwrap_err();
+        assert_eq!(fault.reason, crate::image::Reason::Truncated);
+    }
+}
