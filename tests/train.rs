@@ -229,7 +229,9 @@ fn a_loss_that_is_no_number_can_be_skipped_until_the_weights_themselves_are_lost
 fn every_container_and_a_staged_copy_are_the_same_configuration_and_give_the_same_bytes() {
     let packs = TinyJob::new("");
     expect(&mut packs.train(1), 0);
-    for (format, ending) in [("zip", "original_36.zip"), ("hdf5", "original_36.hdf5"), ("folder", "folder"), ("tar", "webdataset")] {
+    for (format, ending) in
+        [("zip", "original_36.zip"), ("hdf5", "original_36.hdf5"), ("folder", "folder"), ("tar", "webdataset")]
+    {
         let job = TinyJob::new(&format!("images = \"{format}\""));
         job.write_container(ending);
         // So that nothing else can have been read.

@@ -24,8 +24,8 @@ use crate::train::keeper::Keeper;
 use crate::train::loader::{Images, Source};
 use crate::train::metrics::{self, EpochMetrics, Timing};
 use crate::train::optimizer::Sgd;
-use crate::train::parallel::Team;
 use crate::train::order::shuffled;
+use crate::train::parallel::Team;
 use crate::train::{events, schedule, staging};
 
 /// What a caller chooses that changes no result.
@@ -297,8 +297,7 @@ impl Run<'_> {
     fn publish(&self, tested: &Examination, position: &Position) -> Result<RunRecord> {
         let data = self.data;
         let classes = data.classes.len();
-        let mut notes: BTreeMap<_, _> =
-            [("batch_norm".to_owned(), "local statistics; rank 0's running ones".to_owned())].into();
+        let mut notes: BTreeMap<_, _> = [("batch_norm".to_owned(), "local statistics; rank 0's running ones".to_owned())].into();
         if !position.skipped.is_empty() {
             notes.insert("skipped".into(), format!("{} steps whose loss was no number (skipped.csv)", position.skipped.len()));
         }
