@@ -12,11 +12,12 @@ use crate::error::{Error, Exit, Result};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bioscan-hpc metadata stats data/BIOSCAN_Insect_Dataset_metadata.tsv
-  bioscan-hpc metadata stats results/mine/BIOSCAN_Insect_Dataset_metadata.tsv --job jobs/mine.toml --json
-  bioscan-hpc metadata stats BIOSCAN_5M_Insect_Dataset_metadata.csv --level class=Insecta --attribute order --csv
+  bioscan-hpc metadata stats results/mine/metadata.tsv --job jobs/mine.toml --json
+  bioscan-hpc metadata stats 5m.csv --level class=Insecta --attribute order --csv
 
-For each attribute: distinct values, records with and without one, the imbalance ratio (records of the most over those of
-the least populated), and the distribution of records over values (std of the population, as published).")]
+For each attribute: distinct values, records with and without one, the imbalance ratio (records of
+the most over those of the least populated), and the distribution of records over values (std of
+the population, as published).")]
 pub struct Args {
     /// The table (.tsv, .csv, .jsonld)
     table: PathBuf,

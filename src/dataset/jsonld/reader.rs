@@ -9,7 +9,7 @@ use crate::dataset::jsonld::cells::{RowOf, cells_of};
 use crate::dataset::jsonld::source::Source;
 use crate::dataset::record::{Columns, StringRecord};
 use crate::dataset::table::ReadRows;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Reads objects one at a time.
 pub struct Reader {
