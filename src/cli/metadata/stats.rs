@@ -142,11 +142,11 @@ fn attributes_csv(found: &Statistics) -> Result<String> {
     csv_of(&header, found.ranks.iter().chain(&found.attributes).map(row))
 }
 
-fn csv_of(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
+fn csv_of(header: &[&str], mut rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
     let refused = |error: csv::Error| Error::library("csv", error);
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(header).map_err(refused)?;
-    rows.map(|row| out.write_record(row)).collect::<Result<(), _>>().map_err(refused)?;
+    rows.try_for_each(|row| out.write_record(row)).map_err(refused)?;
     let bytes = out.into_inner().map_err(|error| Error::library("csv", error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
