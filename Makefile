@@ -9,7 +9,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: demo test build setup lint bench real soak clean
+.PHONY: demo test build setup lint bench compat real soak clean
 
 demo: build ## 113 synthetic chunks to the tables of 72 runs and a page of figures
 	$(BIN) synth --out results/demo/dataset --images-per-chunk 25 --width 96 --height 72
@@ -30,6 +30,11 @@ soak: ## preprocessing killed 200 times and training 50 times at random moments,
 bench: ## the image path, the sweep and training beside their peers, to results/bench
 	@.ci/setup.sh build bench
 	cargo bench --locked --bench bench
+
+compat: ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant (3 GB, most of it PyTorch)
+	@.ci/setup.sh build compat
+	cargo build --locked --no-default-features --features parquet
+	.compat/bin/python tests/compat/check.py target/debug/bioscan-hpc
 
 REAL := ../shared/data/bioscan-originals
 QUALITY := jobs/quality.toml

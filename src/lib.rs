@@ -10,15 +10,16 @@
 //!
 //! 1. [`error`], [`random`], [`config`], [`telemetry`], [`store`], [`comm`]: the ground every room stands on.
 //! 2. [`dataset`], `image`, [`container`], `model`, [`evaluate`]: the nouns.
-//! 3. `preprocess`, `train`, [`sweep`], [`report`]: the stages; [`doctor`].
+//! 3. [`curate`], `preprocess`, `train`, [`sweep`], [`report`]: the stages; `transfer`, [`doctor`].
 //! 4. [`cli`]: one file a subcommand.
 //!
-//! `image` and `preprocess` need the feature `image`, `model` and `train` the feature `torch`.
+//! `image` and `preprocess` need the feature `image`, `model` and `train` the feature `torch`, `transfer` the feature `net`.
 
 pub mod cli;
 pub mod comm;
 pub mod config;
 pub mod container;
+pub mod curate;
 pub mod dataset;
 pub mod doctor;
 pub mod error;
@@ -36,3 +37,5 @@ pub mod sweep;
 pub mod telemetry;
 #[cfg(feature = "torch")]
 pub mod train;
+#[cfg(feature = "net")]
+pub mod transfer;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 4] = [
     &["error", "random", "config", "telemetry", "store", "comm"],
     &["dataset", "image", "container", "model", "evaluate"],
-    &["preprocess", "train", "sweep", "report", "doctor"],
+    &["curate", "preprocess", "train", "sweep", "report", "transfer", "doctor"],
     &["cli"],
 ];
 

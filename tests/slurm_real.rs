@@ -1,6 +1,8 @@
 //! The real program on a real Slurm: the whole sweep in miniature, a run that is stopped and goes on, ranks over several nodes.
 
 mod prep;
+#[path = "support/runs.rs"]
+mod runs;
 #[path = "support/slurm.rs"]
 mod slurm;
 mod support;
@@ -10,6 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use bioscan_hpc::config::Job;
 use prep::{Bench, assert_same_tree};
 use slurm::{PROFILE, Shape, Site, SlurmLab};
 use support::{RUN, TinyJob, expect};
@@ -90,7 +93,7 @@ fn a_run_stopped_by_usr1_goes_on_in_its_own_task_to_the_same_result() {
     let job = TinyJob::new("checkpoint_steps = 1").with_epochs(6);
     let folder = job.path("");
     fs::write(folder.join("lab.toml"), PROFILE).unwrap();
-    fs::write(job.path("out/images/original_36/summary.json"), "{}").unwrap();
+    runs::preprocessed(&Job::load(&folder.join("job.toml")).unwrap());
     expect(&mut program(&lab, &folder, &["sweep", "submit", "job.toml", "--cluster", "lab.toml"]), 0);
     lab.wait_for("a checkpoint", 60, || {
         fs::read_dir(job.run(""))

@@ -61,13 +61,15 @@ finish() {
     pids=()
 }
 
+# Where a grid is longer than an array may be, its later part comes as another array, with an offset.
+task=$(( SLURM_ARRAY_TASK_ID + ${BIOSCAN_ARRAY_OFFSET:-0} ))
 # Whole nodes are rented here, so each task holds several runs, one a GPU. Task → indices of its runs:
 declare -A runs=(
     [0]="0 1 2 3"
     [1]="4 5 12 13"
     [2]="14 15 16 17"
 )
-indices=${runs[$SLURM_ARRAY_TASK_ID]}
+indices=${runs[$task]}
 
 # The checkpoints of this task's runs, by name: a life that adds none made no progress, and another would make none either.
 checkpoints() {
@@ -103,7 +105,7 @@ if [[ -n $unfinished ]]; then
     if (( ${SLURM_RESTART_COUNT:-0} < ${BIOSCAN_MAX_RESTARTS:-10} )) && [[ $(checkpoints) != "$before" ]]; then
         # This task alone: SLURM_JOB_ID of an array's last task is the id of the whole array.
         scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && exit 85
-        echo "requeue was refused: go on with sbatch --array=$SLURM_ARRAY_TASK_ID $(printf '%q' slurm/tamia/train-small-resnet50.sh)" >&2
+        echo "requeue was refused: go on with sbatch --array=$SLURM_ARRAY_TASK_ID${BIOSCAN_ARRAY_OFFSET:+ --export=ALL,BIOSCAN_ARRAY_OFFSET=$BIOSCAN_ARRAY_OFFSET} $(printf '%q' slurm/tamia/train-small-resnet50.sh)" >&2
     fi
     exit 85
 fi

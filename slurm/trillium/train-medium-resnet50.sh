@@ -62,7 +62,9 @@ finish() {
     pids=()
 }
 
-indices=$SLURM_ARRAY_TASK_ID
+# Where a grid is longer than an array may be, its later part comes as another array, with an offset.
+task=$(( SLURM_ARRAY_TASK_ID + ${BIOSCAN_ARRAY_OFFSET:-0} ))
+indices=$task
 
 # The checkpoints of this task's runs, by name: a life that adds none made no progress, and another would make none either.
 checkpoints() {
@@ -83,7 +85,7 @@ if [[ -n $unfinished ]]; then
     if (( ${SLURM_RESTART_COUNT:-0} < ${BIOSCAN_MAX_RESTARTS:-10} )) && [[ $(checkpoints) != "$before" ]]; then
         # This task alone: SLURM_JOB_ID of an array's last task is the id of the whole array.
         scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && exit 85
-        echo "requeue was refused: go on with sbatch --array=$SLURM_ARRAY_TASK_ID $(printf '%q' slurm/trillium/train-medium-resnet50.sh)" >&2
+        echo "requeue was refused: go on with sbatch --array=$SLURM_ARRAY_TASK_ID${BIOSCAN_ARRAY_OFFSET:+ --export=ALL,BIOSCAN_ARRAY_OFFSET=$BIOSCAN_ARRAY_OFFSET} $(printf '%q' slurm/trillium/train-medium-resnet50.sh)" >&2
     fi
     exit 85
 fi

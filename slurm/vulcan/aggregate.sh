@@ -1,5 +1,5 @@
 #!/bin/bash
-# bioscan-1m: all runs → the mean ± std tables, on Vulcan, University of Alberta. A matter of seconds.
+# bioscan-1m: all runs → the mean ± std tables and one page of figures, on Vulcan, University of Alberta. A matter of seconds.
 # Written by `bioscan-hpc sweep render`; edit it freely, nothing reads it back.
 #
 #SBATCH --job-name=bioscan-1m-aggregate
@@ -25,10 +25,12 @@ bioscan=${BIOSCAN_HPC:-bioscan-hpc}
 job=jobs/bioscan-1m.toml
 [[ -f $job ]] || { echo "no $job in $PWD: start this from the folder it was rendered in" >&2; exit 2; }
 
-code=0
-"$bioscan" aggregate "$job" || code=$?
-if [[ $code -eq 4 ]]; then
-    echo "incomplete (exit 4): the tables stand, and say which runs are missing"
+for step in aggregate report; do
     code=0
-fi
-exit "$code"
+    "$bioscan" "$step" "$job" || code=$?
+    if [[ $code -eq 4 ]]; then
+        echo "incomplete (exit 4): what $step wrote stands, and says which runs are missing"
+        code=0
+    fi
+    [[ $code -eq 0 ]] || exit "$code"
+done

@@ -3,6 +3,8 @@
 mod aggregate;
 mod completions;
 mod doctor;
+#[cfg(feature = "net")]
+mod fetch;
 mod import;
 mod metadata;
 #[cfg(feature = "image")]
@@ -54,7 +56,10 @@ enum Command {
     Synth(synth::Args),
     /// Bring your own photographs and labels into the published layout
     Import(import::Args),
-    /// Check, count, split and convert the metadata
+    /// Take the published files and weights from where they are published
+    #[cfg(feature = "net")]
+    Fetch(fetch::Args),
+    /// Check, count, split, clean, document and convert the metadata
     Metadata(metadata::Args),
     /// Turn the chunks of originals into small images for training; alone or under mpirun/srun
     #[cfg(feature = "image")]
@@ -103,6 +108,8 @@ impl Cli {
         match self.command {
             Command::Synth(args) => synth::run(&args, context),
             Command::Import(args) => import::run(&args, context),
+            #[cfg(feature = "net")]
+            Command::Fetch(args) => fetch::run(&args, context),
             Command::Metadata(args) => metadata::run(&args, context),
             #[cfg(feature = "image")]
             Command::Preprocess(args) => preprocess::run(&args, context),

@@ -62,7 +62,7 @@ fn words(outcome: &Outcome, job: &Job) -> String {
     match outcome {
         Outcome::Done { summaries, skipped_already_done } => {
             let line = |summary: &Summary| {
-                let Summary { package, chunks_total, chunks_done, images, located, quarantined } = summary;
+                let Summary { package, chunks_total, chunks_done, images, located, quarantined, .. } = summary;
                 let folder = job.paths.images(package);
                 let left_out = match quarantined {
                     0 => String::new(),

@@ -59,11 +59,14 @@ pub struct Split {
     pub diptera_families: usize,
     /// Keep experiment columns that the metadata already has.
     pub keep_published: bool,
+    /// Split columns of partitions of one's own → the column whose equal cells must stay on one side: a barcode, a site, a plate.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, String>,
 }
 
 impl Default for Split {
     fn default() -> Self {
-        Self { seed: 1, medium: 200_000, small: 50_000, diptera_families: 40, keep_published: true }
+        Self { seed: 1, medium: 200_000, small: 50_000, diptera_families: 40, keep_published: true, groups: BTreeMap::new() }
     }
 }
 

@@ -7,6 +7,7 @@ mod job;
 mod load;
 mod preprocess;
 mod run;
+mod shaping;
 mod sweep;
 
 pub use cluster::{

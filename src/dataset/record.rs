@@ -59,6 +59,14 @@ pub fn is_blank(label: &str) -> bool {
     matches!(label, "" | NOT_CLASSIFIED | "no_data")
 }
 
+/// The first half of the blake3 of a text: what is remembered of ids and barcodes, 16 bytes whatever their length.
+#[must_use]
+pub fn digest(text: &str) -> u128 {
+    let mut half = [0; 16];
+    blake3::Hasher::new().update(text.as_bytes()).finalize_xof().fill(&mut half);
+    u128::from_le_bytes(half)
+}
+
 /// The position of a column in the rows of one table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column(pub usize);
@@ -81,10 +89,13 @@ pub struct Columns {
 impl Columns {
     /// The header `names` of the table at `path`; a name that occurs twice is an error.
     pub fn new(path: &Path, names: Vec<String>) -> Result<Self> {
-        match names.iter().enumerate().find(|(index, name)| names.iter().take(*index).any(|earlier| earlier == *name)) {
-            Some((_, twice)) => Err(Error::input(path, format!("two columns are called `{twice}`"))),
-            None => Ok(Self { path: path.to_owned(), names }),
+        for (second, name) in names.iter().enumerate() {
+            if let Some(first) = names.iter().take(second).position(|earlier| earlier == name) {
+                let message = format!("columns {} and {} are both called `{name}`", first + 1, second + 1);
+                return Err(Error::input(path, message).with_help("rename one of them: columns are found by their names"));
+            }
         }
+        Ok(Self { path: path.to_owned(), names })
     }
 
     /// Names in the order of the cells.
@@ -126,6 +137,6 @@ mod tests {
     #[test]
     fn two_columns_of_one_name_are_refused() {
         let error = Columns::new(Path::new("m.tsv"), vec!["a".into(), "b".into(), "a".into()]).unwrap_err();
-        assert!(error.to_string().contains("two columns are called `a`"));
+        assert!(error.to_string().contains("columns 1 and 3 are both called `a`"));
     }
 }

@@ -2,16 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use crate::config::{CropTool, Detector as Kind, Fit, Job, Orientation, Package, Preprocess};
+use crate::config::{Job, Package, Preprocess};
 use crate::error::{Error, Result};
 use crate::preprocess::Unit;
 use crate::preprocess::detector::{self, Detector};
-use crate::store::hash;
-
-/// Raised when the same settings would give other pixels or boxes than before, so that packs of two makes are never mixed.
-const RECIPE: u32 = 3;
 
 /// Everything a rank must know to prepare any image.
 pub struct Pass {
@@ -32,7 +26,7 @@ pub struct Product {
     pub name: String,
     /// Where its results lie.
     pub place: Place,
-    /// blake3 over the settings that change its images: not the formats, not the threads.
+    /// [`Preprocess::shaping`].
     pub settings: String,
 }
 
@@ -41,8 +35,8 @@ impl Pass {
     pub fn new(job: &Job, threads: usize) -> Result<Self> {
         let settings = job.preprocess.clone();
         let detector = detector::from_settings(&settings, threads)?;
-        let fingerprint = detector.as_ref().map(|detector| detector.fingerprint().to_owned()).unwrap_or_default();
-        Ok(Self { products: products(job, &fingerprint)?, settings, detector })
+        let products = products(job, |package| settings.shaping(package))?;
+        Ok(Self { products, settings, detector })
     }
 
     /// How many images are prepared together.
@@ -58,13 +52,13 @@ impl Pass {
     }
 }
 
-/// The products of `job`; `fingerprint` is the detector's.
-pub fn products(job: &Job, fingerprint: &str) -> Result<Vec<Product>> {
+/// The products of `job`, with what `shaping` says of each package.
+pub fn products(job: &Job, shaping: impl Fn(Package) -> Result<String>) -> Result<Vec<Product>> {
     let settings = &job.preprocess;
     let product = |package: Package| {
         let name = package.name(settings.size);
         let place = Place::of(job.paths.images(&name));
-        Ok(Product { package, name, place, settings: settings_hash(settings, package, fingerprint)? })
+        Ok(Product { package, name, place, settings: shaping(package)? })
     };
     settings.packages().into_iter().map(product).collect()
 }
@@ -139,62 +133,9 @@ impl Slot {
     }
 }
 
-/// What shapes the images of a package.
-#[derive(Serialize)]
-struct Shaping<'a> {
-    recipe: u32,
-    package: Package,
-    /// The crop keeps its own size.
-    resize: Option<(u32, Fit)>,
-    quality: u8,
-    orientation: Orientation,
-    /// A pass that crops decodes wholly, and another's resized originals differ from its by a rounding here and there.
-    decoded_wholly: bool,
-    crop: Option<(Kind, &'a CropTool, &'a str)>,
-}
-
-fn settings_hash(settings: &Preprocess, package: Package, fingerprint: &str) -> Result<String> {
-    let shaping = Shaping {
-        recipe: RECIPE,
-        package,
-        resize: (package != Package::Cropped).then_some((settings.size, settings.fit)),
-        quality: settings.quality,
-        orientation: settings.orientation,
-        decoded_wholly: settings.detector != Kind::None,
-        crop: package.is_cropped().then_some((settings.detector, &settings.crop, fingerprint)),
-    };
-    let text = serde_json::to_vec(&shaping).map_err(|error| Error::library("serde_json", error))?;
-    Ok(hash::of_bytes(&text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Format;
-
-    fn hash_of(package: Package, settings: &Preprocess) -> String {
-        settings_hash(settings, package, "").unwrap()
-    }
-
-    #[test]
-    fn threads_and_formats_leave_the_packs_valid_and_a_size_does_not() {
-        let base = Preprocess::default();
-        let same = Preprocess { threads: 7, formats: vec![Format::Zip], ..base.clone() };
-        let other = Preprocess { fit: Fit::Height, ..base.clone() };
-        let package = Package::OriginalResized;
-        assert_eq!(hash_of(package, &base), hash_of(package, &same));
-        assert_ne!(hash_of(package, &base), hash_of(package, &other));
-    }
-
-    #[test]
-    fn a_crop_at_its_own_size_does_not_depend_on_the_resize_nor_an_original_on_the_crop() {
-        let base = Preprocess { detector: Kind::Contrast, ..Preprocess::default() };
-        let smaller = Preprocess { size: 128, ..base.clone() };
-        assert_eq!(hash_of(Package::Cropped, &base), hash_of(Package::Cropped, &smaller));
-        let wider = Preprocess { crop: CropTool { extension: 2.0, ..CropTool::default() }, ..base.clone() };
-        assert_eq!(hash_of(Package::OriginalResized, &base), hash_of(Package::OriginalResized, &wider));
-        assert_ne!(hash_of(Package::CroppedResized, &base), hash_of(Package::CroppedResized, &wider));
-    }
 
     #[test]
     fn a_unit_lies_apart_until_its_chunk_is_whole() {

@@ -27,6 +27,8 @@ use crate::telemetry::Progress;
 pub struct Summary {
     /// The name of the image package.
     pub package: String,
+    /// [`crate::config::Preprocess::shaping`] of its images.
+    pub settings: String,
     /// Chunks found in the dataset.
     pub chunks_total: usize,
     /// Chunks with a finished pack.
@@ -160,6 +162,7 @@ fn summary(product: &Product, ledger: &Ledger) -> Summary {
     let manifests = ledger.of(product.package);
     Summary {
         package: product.name.clone(),
+        settings: product.settings.clone(),
         chunks_total: manifests.len(),
         chunks_done: manifests.len(),
         images: manifests.iter().map(|manifest| manifest.images).sum(),

@@ -31,8 +31,8 @@ impl Finding {
 /// Hashes every pack and container of the job's packages again. Returns how many were looked at, and the faults.
 pub fn verify(job: &Job) -> Result<(usize, Vec<Finding>)> {
     let (mut checked, mut findings) = (0, Vec::new());
-    // The fingerprint of the detector matters to the settings' hash alone, which nobody looks at here.
-    for product in products(job, "")? {
+    // Nobody asks here what shaped the images, and the file of boxes or weights may be gone.
+    for product in products(job, |_| Ok(String::new()))? {
         let (looked_at, found) = verify_product(&product, &job.preprocess)?;
         checked += looked_at;
         findings.extend(found);

@@ -35,10 +35,9 @@ impl Staged {
 
     /// Makes what was written durable and visible under its final name.
     pub fn publish(mut self) -> Result<()> {
-        File::open(&self.unfinished).and_then(|file| file.sync_all()).at("flush", &self.unfinished)?;
-        fs::rename(&self.unfinished, &self.destination).at("publish", &self.destination)?;
+        publish(&self.unfinished, &self.destination)?;
         self.published = true;
-        sync_folder(folder_of(&self.destination))
+        Ok(())
     }
 }
 
@@ -49,6 +48,13 @@ impl Drop for Staged {
             let _ = fs::remove_file(&self.unfinished);
         }
     }
+}
+
+/// Makes the file `unfinished` durable and visible as `destination`, on the same file system.
+pub fn publish(unfinished: &Path, destination: &Path) -> Result<()> {
+    File::open(unfinished).and_then(|file| file.sync_all()).at("flush", unfinished)?;
+    fs::rename(unfinished, destination).at("publish", destination)?;
+    sync_folder(folder_of(destination))
 }
 
 /// Writes `bytes` to `path`, atomically and durably.

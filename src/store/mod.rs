@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod codec;
+pub mod digests;
 pub mod hash;
 pub mod journal;
 pub mod lock;

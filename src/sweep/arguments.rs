@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 use crate::sweep::estimate::{minutes_to_ask, slurm_time};
 use crate::sweep::plan::{Plan, PlannedJob, Resources};
 
+/// The variable in which a script finds what to add to `SLURM_ARRAY_TASK_ID`.
+pub const OFFSET: &str = "BIOSCAN_ARRAY_OFFSET";
+
 /// What a rerun asks for beyond the plan, as factors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct More {
@@ -24,6 +27,8 @@ pub struct Call<'a> {
     pub comment: String,
     /// `--array`.
     pub array: Option<String>,
+    /// What the script adds to each index of it.
+    pub offset: usize,
     /// `--dependency`: `afterok`, and the jobs.
     pub dependency: Option<(&'a str, Vec<String>)>,
     /// `--mem`, where it is not the script's.
@@ -38,6 +43,8 @@ impl Call<'_> {
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![format!("--comment={}", self.comment)];
         arguments.extend(self.array.as_ref().map(|array| format!("--array={array}")));
+        // A requeued task keeps it: Slurm stores the environment with the job.
+        arguments.extend((self.offset > 0).then(|| export(self.offset)));
         if let Some((kind, jobs)) = self.dependency.as_ref().filter(|(_, jobs)| !jobs.is_empty()) {
             arguments.push(format!("--dependency={kind}:{}", jobs.join(":")));
             // Without it a job whose dependency has failed waits for ever.
@@ -48,6 +55,12 @@ impl Call<'_> {
         arguments.push(self.script.to_string_lossy().into_owned());
         arguments
     }
+}
+
+/// The option that tells a script's tasks what to add to their index.
+#[must_use]
+pub fn export(offset: usize) -> String {
+    format!("--export=ALL,{OFFSET}={offset}")
 }
 
 /// What a `#SBATCH --name=value` line of a script says.
@@ -97,6 +110,7 @@ mod tests {
             script: "/scratch/a b/$(x)/-c.sh".into(),
             comment: "bioscan-hpc:a:b:c:1".into(),
             array: Some("0-3,7".into()),
+            offset: 1001,
             dependency: Some(("afterok", vec!["12".into(), "13".into()])),
             memory: Some("96G".into()),
             minutes: Some(1440),
@@ -106,6 +120,7 @@ mod tests {
             [
                 "--comment=bioscan-hpc:a:b:c:1",
                 "--array=0-3,7",
+                "--export=ALL,BIOSCAN_ARRAY_OFFSET=1001",
                 "--dependency=afterok:12:13",
                 "--kill-on-invalid-dep=yes",
                 "--mem=96G",
@@ -113,7 +128,7 @@ mod tests {
                 "/scratch/a b/$(x)/-c.sh"
             ]
         );
-        call = Call { array: None, dependency: Some(("afterany", vec![])), memory: None, minutes: None, ..call };
+        call = Call { array: None, offset: 0, dependency: Some(("afterany", vec![])), memory: None, minutes: None, ..call };
         assert_eq!(call.arguments().len(), 2);
     }
 

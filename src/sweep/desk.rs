@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::error::{Error, IoContext, Result};
 use crate::store::journal;
 use crate::sweep::arguments::{Call, grown, log_of};
+use crate::sweep::feed::Slice;
 use crate::sweep::manifest::Ticket;
-use crate::sweep::plan::{PlannedJob, Stage};
+use crate::sweep::plan::Stage;
 use crate::sweep::prepared::Prepared;
 use crate::sweep::slurm::{Answer, QueuedTask, Slurm};
 use crate::sweep::submissions::{Entry, NAME, Submission, Submissions, runs_of};
@@ -48,23 +49,24 @@ impl<'a> Desk<'a> {
     /// Calls `sbatch` once and notes it. The job's id as text; `None` where a limit on the number of jobs was reached.
     pub(super) fn send(
         &mut self,
-        planned: &PlannedJob,
-        array: Option<String>,
+        slice: &Slice,
         dependency: Option<(&str, Vec<String>)>,
         report: &mut Report,
     ) -> Result<Option<String>> {
-        let prepared = self.prepared;
+        let (prepared, Slice { offset, job: planned }) = (self.prepared, slice);
+        let (offset, array) = (*offset, (!planned.tasks.is_empty()).then(|| planned.array()));
         let here = std::env::current_dir().at("find", "the current folder")?;
         let train = planned.stage == Stage::Train;
         let asked = if train { grown(planned, &prepared.plan, self.aim.more)? } else { planned.resources.clone() };
         let script = planned.script.trim_end_matches(".sh").to_owned();
         let serial = self.submissions.next_serial(&self.queue) + if self.aim.dry { report.sent.len() as u64 } else { 0 };
-        let ticket = Ticket { sweep: prepared.sweep.clone(), manifest: prepared.manifest.clone(), script, serial };
+        let ticket = Ticket { sweep: prepared.sweep.clone(), manifest: prepared.manifest.clone(), script, serial, offset };
         let path = prepared.folder.join(&planned.script);
         let call = Call {
             script: std::path::absolute(&path).at("find", &path)?,
             comment: ticket.to_string(),
             array: array.clone(),
+            offset,
             dependency,
             memory: asked.memory.clone().filter(|_| asked.memory != planned.resources.memory),
             minutes: Some(asked.minutes).filter(|minutes| *minutes != planned.resources.minutes),
@@ -161,22 +163,14 @@ impl<'a> Desk<'a> {
         Some(limit.saturating_sub(self.active().count() + sent + 1))
     }
 
-    /// Refuses an index that no array of this Slurm may hold.
-    pub(super) fn check_indices(&self, jobs: &[PlannedJob]) -> Result<()> {
-        let Some(largest) = jobs.iter().flat_map(|job| &job.tasks).map(|task| task.index).max() else { return Ok(()) };
-        let size = match self.slurm.max_array_size() {
+    /// One more than the largest index that an array of this Slurm may hold; `None` where it does not say.
+    pub(super) fn array_size(&self) -> Result<Option<usize>> {
+        match self.slurm.max_array_size() {
             Err(error) if self.aim.dry => {
-                tracing::warn!("{error}: the largest index is not checked");
-                None
+                tracing::warn!("{error}: arrays are shown in one piece");
+                Ok(None)
             }
-            size => size?,
-        };
-        match size {
-            Some(size) if largest >= size => {
-                Err(Error::usage(format!("this grid has a task {largest}, and an array here ends at {}", size.saturating_sub(1)))
-                    .with_help("divide the grid over several job files with one `paths.output`: runs are found by their ids"))
-            }
-            _ => Ok(()),
+            size => size,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A plan and what is known of its runs → the tasks to submit now, within what a cluster takes.
 
-use crate::sweep::plan::{Plan, PlannedJob};
+use crate::sweep::plan::{Plan, PlannedJob, Task};
 
 /// What a run is to the one who submits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,36 @@ pub fn fitting(jobs: Vec<PlannedJob>, room: Option<usize>) -> (Vec<PlannedJob>, 
         }
     }
     (fitting, left)
+}
+
+/// A part of a job's tasks that one array can hold.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// What the script adds to `SLURM_ARRAY_TASK_ID`.
+    pub offset: usize,
+    /// The tasks, their indices counted from the offset: as Slurm calls them.
+    pub job: PlannedJob,
+}
+
+impl Slice {
+    /// All of `job`: one without an array, or with one that Slurm can hold.
+    #[must_use]
+    pub fn whole(job: &PlannedJob) -> Self {
+        Self { offset: 0, job: job.clone() }
+    }
+}
+
+/// `job` cut where its indices would reach `size`, Slurm's `MaxArraySize`; in one piece where that is not known.
+#[must_use]
+pub fn slices(job: &PlannedJob, size: Option<usize>) -> Vec<Slice> {
+    let size = size.filter(|size| *size > 0).unwrap_or(usize::MAX);
+    let alike = job.tasks.chunk_by(|one, next| one.index / size == next.index / size);
+    let slice = |tasks: &[Task]| {
+        let offset = tasks.first().map_or(0, |first| first.index / size * size);
+        let tasks = tasks.iter().map(|task| Task { index: task.index - offset, ..task.clone() }).collect();
+        Slice { offset, job: PlannedJob { tasks, ..job.clone() } }
+    };
+    alike.map(slice).collect()
 }
 
 #[cfg(test)]
@@ -99,5 +129,18 @@ mod tests {
         assert_eq!(arrays(&fitting(all.clone(), None).0), arrays(&all));
         let (none, left) = fitting(all, Some(0));
         assert_eq!((none.len(), left), (0, whole));
+    }
+
+    #[test]
+    fn indices_beyond_an_array_are_counted_from_an_offset() {
+        let plan = planned("fir");
+        let mut job = plan.jobs.iter().find(|job| job.stage == Stage::Train).unwrap().clone();
+        job.tasks = [3, 999, 1001, 1002, 2500].map(|index| Task { index, experiments: vec![index] }).to_vec();
+        let cut: Vec<_> = slices(&job, Some(1001)).into_iter().map(|slice| (slice.offset, slice.job.array())).collect();
+        assert_eq!(cut, [(0, "3,999".into()), (1001, "0-1".into()), (2002, "498".into())]);
+        let runs: Vec<_> = slices(&job, Some(1001)).iter().flat_map(|slice| slice.job.tasks.clone()).collect();
+        assert_eq!(runs.iter().flat_map(|task| task.experiments.clone()).collect::<Vec<_>>(), [3, 999, 1001, 1002, 2500]);
+        assert_eq!(slices(&job, None).len(), 1);
+        assert_eq!(slices(&job, None)[0].job.tasks, job.tasks);
     }
 }

@@ -14,7 +14,7 @@ use crate::store::hash;
 /// What begins every comment of ours.
 const OURS: &str = "bioscan-hpc";
 
-/// `--comment` of a submission: `bioscan-hpc:SWEEP:MANIFEST:SCRIPT:SERIAL`.
+/// `--comment` of a submission: `bioscan-hpc:SWEEP:MANIFEST:SCRIPT:SERIAL:OFFSET`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ticket {
     /// Tells the sweeps of one person apart: from the absolute path of the job's output.
@@ -25,12 +25,15 @@ pub struct Ticket {
     pub script: String,
     /// Tells the submissions of one script apart.
     pub serial: u64,
+    /// What its tasks add to their index in the array: 0 but for a grid longer than an array may be.
+    #[serde(default)]
+    pub offset: usize,
 }
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sweep, manifest, script, serial } = self;
-        write!(f, "{OURS}:{sweep}:{manifest}:{script}:{serial}")
+        let Self { sweep, manifest, script, serial, offset } = self;
+        write!(f, "{OURS}:{sweep}:{manifest}:{script}:{serial}:{offset}")
     }
 }
 
@@ -39,9 +42,9 @@ impl FromStr for Ticket {
 
     fn from_str(text: &str) -> std::result::Result<Self, ()> {
         let parts: Vec<&str> = text.split(':').collect();
-        let &[OURS, sweep, manifest, script, serial] = parts.as_slice() else { return Err(()) };
-        let serial = serial.parse().map_err(|_| ())?;
-        Ok(Self { sweep: sweep.into(), manifest: manifest.into(), script: script.into(), serial })
+        let &[OURS, sweep, manifest, script, serial, offset] = parts.as_slice() else { return Err(()) };
+        let (serial, offset) = (serial.parse().map_err(|_| ())?, offset.parse().map_err(|_| ())?);
+        Ok(Self { sweep: sweep.into(), manifest: manifest.into(), script: script.into(), serial, offset })
     }
 }
 
@@ -68,10 +71,10 @@ mod tests {
 
     #[test]
     fn a_ticket_reads_back_from_its_comment_and_nothing_else_does() {
-        let ticket = Ticket { sweep: "ab".into(), manifest: "cd".into(), script: "train-small".into(), serial: 7 };
-        assert_eq!(ticket.to_string(), "bioscan-hpc:ab:cd:train-small:7");
+        let ticket = Ticket { sweep: "ab".into(), manifest: "cd".into(), script: "train-small".into(), serial: 7, offset: 1001 };
+        assert_eq!(ticket.to_string(), "bioscan-hpc:ab:cd:train-small:7:1001");
         assert_eq!(ticket.to_string().parse(), Ok(ticket));
-        for text in ["", "(null)", "bioscan-hpc", "other:ab:cd:train:7", "bioscan-hpc:ab:cd:train:x"] {
+        for text in ["", "(null)", "bioscan-hpc", "other:ab:cd:train:7:0", "bioscan-hpc:ab:cd:train:x:0"] {
             assert!(text.parse::<Ticket>().is_err(), "{text}");
         }
     }

@@ -14,6 +14,9 @@ const PREPROCESS_RANKS: u32 = 16;
 /// Threads of a preprocessing rank where a job need not take a whole node.
 const PREPROCESS_THREADS: u32 = 2;
 
+/// Slurm's own `MaxArraySize`, which a site may have changed.
+pub const DEFAULT_ARRAY_SIZE: usize = 1001;
+
 /// All jobs of a sweep on one cluster.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -377,12 +380,12 @@ fn notes(cluster: &Cluster, job: &PlannedJob) -> Vec<String> {
         notes.push(format!("{}: {idle} of {} places for runs stay empty, and are charged", job.script, slots * job.tasks.len()));
     }
     if let Some(refusal) = policy::array(cluster, &job.indices(), 0) {
-        notes.push(format!("{}: {refusal}; submit it in slices by `sbatch --array=...`, as `sweep submit` does", job.script));
+        notes.push(format!("{}: {refusal}; `sweep submit` sends it in slices", job.script));
     }
-    // Slurm's own default, which a site may have raised.
-    if cluster.limits.array_size.is_none() && job.indices().iter().any(|index| *index > 1000) {
+    if cluster.limits.array_size.is_none() && job.indices().iter().any(|index| *index >= DEFAULT_ARRAY_SIZE) {
         let source = cluster.source("limits.array_size");
-        notes.push(format!("{}: whether indices above 1000 are allowed here is not known ({source})", job.script));
+        let message = "whether indices above 1000 are allowed here is not known";
+        notes.push(format!("{}: {message} ({source}); `sweep submit` asks Slurm, and cuts the array where it must", job.script));
     }
     notes
 }

@@ -155,8 +155,7 @@ fn more_nodes_than_there_are(cluster: &Cluster, resources: &Resources) -> Option
     (resources.nodes > nodes).then(|| refusal(cluster, rule, message))
 }
 
-/// What `cluster` would refuse of an array of these `indices`, where `queued` jobs of the user are there already. One whose number is
-/// too large can go in slices; one whose indices are too large cannot.
+/// What `cluster` would refuse of an array of these `indices` in one piece, where `queued` jobs of the user are there already.
 #[must_use]
 pub fn array(cluster: &Cluster, indices: &[usize], queued: usize) -> Option<Refusal> {
     let last = indices.iter().copied().max()?;

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::Deserialize;
 
 use crate::config::{Cluster, Job};
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::sweep::estimate::Measurement;
 use crate::sweep::local::write_files;
 use crate::sweep::manifest::{manifest, sweep_of};
@@ -68,18 +71,25 @@ impl Prepared {
         self.files.get(&planned.script).map_or("", String::as_str)
     }
 
-    /// Whether preprocessing has finished: every package's summary, which is written last, is there.
-    #[must_use]
-    pub fn is_preprocessed(&self) -> bool {
+    /// Whether preprocessing has finished under these very settings: every package's summary, which is written last, says so.
+    ///
+    /// # Errors
+    /// The file of boxes or weights that the settings name cannot be read.
+    pub fn is_preprocessed(&self) -> Result<bool> {
         let settings = &self.job.preprocess;
-        let summary = |package: String| self.job.paths.images(&package).join("summary.json");
-        settings.packages().iter().all(|package| summary(package.name(settings.size)).is_file())
+        for package in settings.packages() {
+            let summary = self.job.paths.images(&package.name(settings.size)).join("summary.json");
+            if shaping_of(&summary)? != Some(settings.shaping(package)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What a job would miss as soon as it starts.
     pub fn check(&self) -> Result<()> {
         let paths = &self.job.paths;
-        if !self.is_preprocessed() && !paths.dataset.is_dir() {
+        if !self.is_preprocessed()? && !paths.dataset.is_dir() {
             return Err(Error::usage(format!("there is no dataset in {}", paths.dataset.display()))
                 .with_help("`paths.dataset` of the job file names the folder with the metadata and the chunks"));
         }
@@ -88,6 +98,19 @@ impl Prepared {
                 .with_help("`bioscan-hpc metadata split JOB.toml` does it, in a minute on a login node"));
         }
         Ok(())
+    }
+}
+
+/// What shaped the images that a summary speaks of; `None` where there is none, or none of this version.
+fn shaping_of(summary: &Path) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Summary {
+        settings: String,
+    }
+    match fs::read(summary) {
+        Ok(bytes) => Ok(serde_json::from_slice::<Summary>(&bytes).ok().map(|summary| summary.settings)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("read", summary),
     }
 }
 

@@ -122,11 +122,12 @@ impl Submissions {
             let planned = plan.jobs.iter().find(|planned| planned.script.trim_end_matches(".sh") == ticket.script);
             let (true, None, Some(planned)) = (ticket.sweep == sweep, self.of_job(task.id.job), planned) else { continue };
             tracing::warn!("job {} is this sweep's, but {NAME} does not know it", task.id.job);
-            let serial = ticket.serial;
+            let (serial, offset) = (ticket.serial, ticket.offset);
+            let runs = runs_of(plan, planned).into_iter();
             self.note(Entry::Submitting(Submission {
                 ticket,
                 stage: planned.stage,
-                tasks: runs_of(plan, planned),
+                tasks: runs.filter_map(|(index, runs)| Some((index.checked_sub(offset)?, runs))).collect(),
                 log: PathBuf::new(),
                 minutes: planned.resources.minutes,
                 memory: planned.resources.memory.clone(),
@@ -202,7 +203,7 @@ mod tests {
     use super::*;
 
     fn submission(serial: u64, runs: &[(usize, &[&str])]) -> Submission {
-        let ticket = Ticket { sweep: "s".into(), manifest: "m".into(), script: "train-small".into(), serial };
+        let ticket = Ticket { sweep: "s".into(), manifest: "m".into(), script: "train-small".into(), serial, offset: 0 };
         let tasks = runs.iter().map(|(index, runs)| (*index, runs.iter().map(|run| (*run).to_owned()).collect())).collect();
         let log = "/scratch/logs/demo-%A_%a.out".into();
         Submission { ticket, stage: Stage::Train, tasks, log, minutes: 60, memory: None, at: 0 }

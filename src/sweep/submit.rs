@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::store::lock::Lock;
 use crate::sweep::arguments::More;
 use crate::sweep::desk::{Desk, placeholder};
-use crate::sweep::feed::{Demand, fitting, wanted};
+use crate::sweep::feed::{Demand, Slice, fitting, slices, wanted};
 use crate::sweep::plan::{PlannedJob, Stage};
 use crate::sweep::prepared::Prepared;
 use crate::sweep::slurm::{Phase, Slurm, TaskId};
@@ -78,11 +78,11 @@ pub fn submit(prepared: &Prepared, slurm: &Slurm, aim: &Aim) -> Result<Report> {
     let mut report = desk.report(&standings);
     let training: Vec<PlannedJob> = wanted(&prepared.plan, &standings.iter().map(|known| known.demand).collect::<Vec<_>>());
     let Some(before) = desk.preprocessing(&mut report, !training.is_empty())? else { return Ok(report) };
-    desk.check_indices(&training)?;
+    let array_size = if training.is_empty() { None } else { desk.array_size()? };
     let room = desk.room(usize::from(report.sent.iter().any(|sent| sent.stage == Stage::Preprocess)));
     let (now, mut waiting) = fitting(training, room);
-    for planned in now {
-        waiting += desk.send_array(&planned, &before, &mut report)?;
+    for slice in now.iter().flat_map(|planned| slices(planned, array_size)) {
+        waiting += desk.send_array(slice, &before, &mut report)?;
     }
     report.waiting = waiting;
     if waiting == 0 {
@@ -141,7 +141,10 @@ impl Desk<'_> {
     fn preprocessing(&mut self, report: &mut Report, wanted: bool) -> Result<Option<Vec<String>>> {
         let plan = &self.prepared.plan;
         let planned = plan.jobs.iter().find(|planned| planned.stage == Stage::Preprocess);
-        let Some(planned) = planned.filter(|_| wanted && !self.prepared.is_preprocessed()) else { return Ok(Some(Vec::new())) };
+        let Some(planned) = planned.filter(|_| wanted) else { return Ok(Some(Vec::new())) };
+        if self.prepared.is_preprocessed()? {
+            return Ok(Some(Vec::new()));
+        }
         let queued: Vec<String> = self.active_of(Stage::Preprocess).iter().map(u64::to_string).collect();
         if !queued.is_empty() {
             return Ok(Some(queued));
@@ -157,20 +160,19 @@ impl Desk<'_> {
             ));
             return Ok(None);
         }
-        let sent = self.send(planned, None, None, report)?;
+        let sent = self.send(&Slice::whole(planned), None, report)?;
         Ok(sent.map(|job| vec![job]))
     }
 
-    /// Sends the tasks of `planned` behind the jobs `before`; how many of them found no room.
-    fn send_array(&mut self, planned: &PlannedJob, before: &[String], report: &mut Report) -> Result<usize> {
-        let mut rest = planned.clone();
-        let mut most = rest.tasks.len();
-        while !rest.tasks.is_empty() {
+    /// Sends the tasks of `rest` behind the jobs `before`; how many of them found no room.
+    fn send_array(&mut self, mut rest: Slice, before: &[String], report: &mut Report) -> Result<usize> {
+        let mut most = rest.job.tasks.len();
+        while !rest.job.tasks.is_empty() {
             let mut part = rest.clone();
-            part.tasks.truncate(most);
+            part.job.tasks.truncate(most);
             let dependency = Some(("afterok", before.to_vec()));
-            if self.send(&part, Some(part.array()), dependency, report)?.is_some() {
-                rest.tasks.drain(..part.tasks.len());
+            if self.send(&part, dependency, report)?.is_some() {
+                rest.job.tasks.drain(..part.job.tasks.len());
             } else if most > 1 {
                 // A limit that the profile does not know: half as many may do.
                 most /= 2;
@@ -178,7 +180,7 @@ impl Desk<'_> {
                 break;
             }
         }
-        Ok(rest.tasks.len())
+        Ok(rest.job.tasks.len())
     }
 
     /// Sends the aggregation behind every array that is in the queue, unless it is there already.
@@ -207,7 +209,7 @@ impl Desk<'_> {
             // It would aggregate before the runs that were submitted just now.
             self.slurm.cancel(&early.iter().map(|job| TaskId { job: *job, index: None }).collect::<Vec<_>>())?;
         }
-        if self.send(planned, None, Some(("afterany", arrays)), report)?.is_none() {
+        if self.send(&Slice::whole(planned), Some(("afterany", arrays)), report)?.is_none() {
             report
                 .notes
                 .push("the aggregation found no room in the queue; submit again later, or run `bioscan-hpc aggregate`".into());

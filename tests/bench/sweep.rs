@@ -172,8 +172,7 @@ fn by_sweep(lab: &SlurmLab, folder: &Path) -> Result<Array> {
     let output = folder.join("out");
     let job = runs::job_file(folder, "job.toml", &output.display().to_string(), "[1]");
     let job = Job::load(&job)?;
-    fs::create_dir_all(output.join("images/original_256"))?;
-    fs::write(output.join("images/original_256/summary.json"), "{}")?;
+    runs::preprocessed(&job);
     fs::write(job.paths.split_metadata(), "image_file\n")?;
     fs::write(folder.join("lab.toml"), PROFILE)?;
     let mut command = lab.command(PROGRAM);

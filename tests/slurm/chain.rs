@@ -3,17 +3,19 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::field::{Field, PATIENT, said};
+use crate::field::{Field, PATIENT, STOPPABLE, said};
 use crate::slurm::Site;
 
 #[test]
 fn a_sweep_goes_through_the_queue_once_and_ends_in_its_table() {
     let Some(field) = Field::new(&Site::default(), 12, |profile| profile) else { return };
+    (0..12).for_each(|index| field.act(index, PATIENT));
     let (code, text) = field.submit();
     assert_eq!(code, 0, "{text}");
     let (code, text) = field.submit();
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("nothing to submit") && text.contains("12 queued or running"), "{text}");
+    fs::write(field.at("go"), "").unwrap();
     field.settle();
     assert_eq!((field.jobs("preprocess").len(), field.jobs("train-small").len(), field.jobs("aggregate").len()), (1, 1, 1));
     assert_eq!(field.starts()[0], "preprocess");
@@ -88,14 +90,43 @@ fn a_sweep_beyond_the_limit_is_fed_in_slices() {
 }
 
 #[test]
-fn an_array_longer_than_slurm_allows_is_refused_before_anything_is_submitted() {
+fn a_grid_longer_than_an_array_may_be_goes_as_several_and_every_run_is_itself() {
     let site = Site { settings: "MaxArraySize=5".into(), ..Site::default() };
-    let Some(field) = Field::new(&site, 6, |profile| profile) else { return };
+    let Some(field) = Field::new(&site, 12, |profile| profile) else { return };
     field.preprocessed();
+    // Run 6 is the second of the second array. A life that was requeued must still know that.
+    field.act(6, STOPPABLE);
+    field.act(11, "exit 6");
     let (code, text) = field.submit();
-    assert_eq!(code, 2, "{text}");
-    assert!(text.contains("has a task 5") && text.contains("ends at 4"), "{text}");
-    assert!(field.slurm.squeue("%i").is_empty());
+    assert_eq!(code, 0, "{text}");
+    assert_eq!((field.jobs("train-small").len(), field.jobs("aggregate").len()), (3, 1), "{text}");
+    assert!(text.contains("[0-4]") && text.contains("[0-1]"), "{text}");
+    field.wait("run 6", || field.exists("ready.6"));
+    let task = field.status()["runs"][6]["task"].as_str().unwrap().to_owned();
+    assert!(task.ends_with("_1"), "{task}");
+    assert!(field.slurm.command("scancel").args(["--signal=USR1", "--batch", &task]).status().unwrap().success());
+    field.settle();
+    assert_eq!((field.lives(6), field.lives(11)), (2, 1), "{:?}", field.starts());
+    assert_eq!((field.status()["counts"]["done"].as_u64(), field.status()["counts"]["failed"].as_u64()), (Some(11), Some(1)));
+    assert!((0..11).filter(|index| *index != 6).all(|index| field.lives(index) == 1), "{:?}", field.starts());
+    fs::remove_file(field.at("act/11")).unwrap();
+    let (code, text) = field.rerun(&[]);
+    assert_eq!(code, 0, "{text}");
+    field.settle();
+    assert_eq!((field.lives(11), field.status()["counts"]["done"].as_u64()), (2, Some(12)));
+}
+
+#[test]
+fn images_of_other_settings_are_prepared_again() {
+    let Some(field) = Field::new(&Site::default(), 1, |profile| profile) else { return };
+    field.preprocessed();
+    let job = fs::read_to_string(field.at("job.toml")).unwrap();
+    fs::write(field.at("job.toml"), job.replace("[grid]", "[preprocess]\nquality = 90\n[grid]")).unwrap();
+    let (code, text) = field.submit();
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("submitted preprocess.sh"), "{text}");
+    field.settle();
+    assert_eq!(field.starts()[0], "preprocess");
 }
 
 /// sbatch that has submitted the job, and whose answer is lost.

@@ -19,7 +19,7 @@ preprocess)
     echo preprocess >>"$here/starts"
     if [[ -f $here/act/preprocess ]]; then . "$here/act/preprocess"; fi
     mkdir -p "$here/out/images/original_256"
-    echo '{}' >"$here/out/images/original_256/summary.json"
+    cp "$here/prepared/summary.json" "$here/out/images/original_256/"
     ;;
 train)
     index=$4
@@ -77,6 +77,7 @@ impl Field {
         for folder in ["act", "data", &format!("{out}/runs"), &format!("{out}/images")] {
             fs::create_dir_all(field.at(folder)).unwrap();
         }
+        fs::rename(runs::preprocessed(&loaded), field.at("prepared/summary.json")).unwrap();
         fs::write(loaded.paths.split_metadata(), "image_file\n").unwrap();
         if out != "out" {
             std::os::unix::fs::symlink(field.at(out), field.at("out")).unwrap();
@@ -135,7 +136,7 @@ impl Field {
     /// Pretends that preprocessing is done.
     pub fn preprocessed(&self) {
         fs::create_dir_all(self.at("out/images/original_256")).unwrap();
-        fs::write(self.at("out/images/original_256/summary.json"), "{}").unwrap();
+        fs::copy(self.at("prepared/summary.json"), self.at("out/images/original_256/summary.json")).unwrap();
     }
 
     pub fn exists(&self, path: &str) -> bool {

@@ -34,6 +34,16 @@ seeds = {seeds}
     path
 }
 
+/// Leaves the summary of a preprocessing of `job` that has finished, and returns where it lies.
+pub fn preprocessed(job: &Job) -> PathBuf {
+    let package = job.preprocess.packages()[0];
+    let folder = job.paths.images(&package.name(job.preprocess.size));
+    fs::create_dir_all(&folder).unwrap();
+    let (path, settings) = (folder.join("summary.json"), job.preprocess.shaping(package).unwrap());
+    fs::write(&path, format!("{{\"settings\": \"{settings}\"}}\n")).unwrap();
+    path
+}
+
 /// The record of one run of `job` on synthetic data with two classes; `right` of its eight test images were recognised.
 pub fn record(job: &Job, index: usize, right: usize) -> RunRecord {
     let experiment = job.grid.experiments().swap_remove(index);

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Cluster, Job, Scheduler};
 use crate::error::{Exit, Result};
-use crate::sweep::plan::{Plan, Stage, plan_with};
+use crate::sweep::arguments::export;
+use crate::sweep::feed::{Slice, slices};
+use crate::sweep::plan::{DEFAULT_ARRAY_SIZE, Plan, Stage, plan_with};
 use crate::sweep::render::{Rendering, render, templates};
 use crate::sweep::{local, measured, metafarm};
 
@@ -75,9 +77,18 @@ fn commands(planned: &Plan, job_file: &Path, folder: &Path) -> Result<String> {
             Stage::Preprocess => lines.push(format!("pre=$(sbatch --parsable {script})")),
             Stage::Train => {
                 // `train-small-resnet50` → a name that a shell takes.
-                let name: String = job.name().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-                lines.push(format!("{name}=$(sbatch --parsable --dependency=afterok:$pre --kill-on-invalid-dep=yes {script})"));
-                arrays.push_str(&format!(":${name}"));
+                let stem: String = job.name().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+                let size = planned.cluster.limits.array_size.map_or(DEFAULT_ARRAY_SIZE, |size| size as usize);
+                let slices = slices(job, Some(size));
+                for Slice { offset, job } in &slices {
+                    let (name, options) = match slices.len() {
+                        1 => (stem.clone(), String::new()),
+                        _ => (format!("{stem}_{offset}"), format!("--array={} {} ", job.array(), export(*offset))),
+                    };
+                    let waits = "--dependency=afterok:$pre --kill-on-invalid-dep=yes";
+                    lines.push(format!("{name}=$(sbatch --parsable {waits} {options}{script})"));
+                    arrays.push_str(&format!(":${name}"));
+                }
             }
             Stage::Aggregate => lines.push(format!("sbatch --dependency=afterany{arrays} {script}")),
         }

@@ -5,10 +5,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Partition, Split};
+use crate::dataset::bioscan5m::without_n;
 use crate::dataset::labels::Labels;
-use crate::dataset::record::{Column, Columns, StringRecord};
+use crate::dataset::record::{Column, Columns, StringRecord, digest, is_blank};
 use crate::dataset::role::Role;
-use crate::dataset::split::{EXPERIMENTS, Labelled, divide, is_paper, paper};
+use crate::dataset::schema::Schema;
+use crate::dataset::split::{EXPERIMENTS, Labelled, divide, divide_grouped, is_paper, paper};
 use crate::dataset::table;
 use crate::error::{Error, Result};
 use crate::store::lock::Lock;
@@ -88,7 +90,7 @@ pub fn split_metadata(request: Request) -> Result<Outcome> {
             return Ok(Outcome { columns: note.columns, unchanged: true });
         }
     }
-    let mut cells = Cells::collect(table.columns(), request.partitions)?;
+    let mut cells = Cells::collect(table.columns(), request.partitions, &settings)?;
     drop(table);
     cells.read(request.input)?;
     let made = cells.make(&settings, request.partitions);
@@ -112,13 +114,15 @@ struct Cells {
     paper: bool,
     /// Label columns by name.
     labels: Vec<(String, Column, Labels)>,
+    /// Group columns by name.
+    groups: Vec<(String, Column, Labels)>,
     /// Experiment columns that the table has.
     roles: Vec<(String, Column, Vec<Role>)>,
 }
 
 impl Cells {
     /// Finds the columns; an asked-for one that is missing is an error.
-    fn collect(columns: &Columns, partitions: &[Partition]) -> Result<Self> {
+    fn collect(columns: &Columns, partitions: &[Partition], settings: &Split) -> Result<Self> {
         let asked = partitions.iter().any(|partition| is_paper(&partition.split));
         let could = columns.find("order").is_some() && columns.find("family").is_some();
         let mut names: Vec<&str> = if asked || could { vec!["order", "family"] } else { vec![] };
@@ -143,7 +147,17 @@ impl Cells {
         let labels = names.into_iter().map(|name| Ok((name.to_owned(), columns.require(name)?, Labels::default())));
         let labels = labels.collect::<Result<Vec<_>>>()?;
         let there = experiments.into_iter().filter_map(|name| Some((name.to_owned(), columns.find(name)?, Vec::new())));
-        Ok(Self { paper: asked || could, labels, roles: there.collect() })
+        let own = |split: &String| !is_paper(split) && partitions.iter().any(|partition| partition.split == *split);
+        if let Some(split) = settings.groups.keys().find(|split| !own(split)) {
+            let own: Vec<&str> =
+                partitions.iter().map(|partition| partition.split.as_str()).filter(|split| !is_paper(split)).collect();
+            return Err(Error::usage(format!(
+                "`split.groups` names `{split}`, which is no split column of a partition of your own"
+            ))
+            .with_help(format!("valid are: {}", own.join(", "))));
+        }
+        let groups = settings.groups.values().map(|name| Ok((name.clone(), columns.require(name)?, Labels::default())));
+        Ok(Self { paper: asked || could, labels, groups: groups.collect::<Result<_>>()?, roles: there.collect() })
     }
 
     fn read(&mut self, path: &Path) -> Result<()> {
@@ -151,6 +165,9 @@ impl Cells {
         table::for_each(table.as_mut(), |_, row, place| {
             for (_, column, labels) in &mut self.labels {
                 labels.push(column.of(row));
+            }
+            for (name, column, groups) in &mut self.groups {
+                groups.push(&group_of(name, column.of(row)));
             }
             for (name, column, roles) in &mut self.roles {
                 let cell = column.of(row);
@@ -199,13 +216,27 @@ impl Cells {
             let is_kept = kept.is_some();
             let cells = kept.unwrap_or_else(|| {
                 let mut cells = vec![Role::NoSplit; labels.len()];
-                divide(&partition.split, &labels, settings.seed, |_| true, &mut cells);
+                let group = settings.groups.get(&partition.split);
+                match self.groups.iter().find(|(name, ..)| Some(name) == group) {
+                    Some((.., groups)) => divide_grouped(&partition.split, &labels, groups, settings.seed, &mut cells),
+                    None => divide(&partition.split, &labels, settings.seed, |_| true, &mut cells),
+                }
                 cells
             });
             made.push(Made::new(&partition.split, is_kept, cells, &labels));
         }
         made
     }
+}
+
+/// What stands for a cell in the comparison of groups: barcodes differ in more than the N around them, and any text is kept as 16 bytes.
+fn group_of(column: &str, cell: &str) -> String {
+    let cell = if column == Schema::Bioscan1M.name("dna_barcode") || column == Schema::Bioscan5M.name("dna_barcode") {
+        without_n(cell)
+    } else {
+        cell
+    };
+    if is_blank(cell) { String::new() } else { format!("{:032x}", digest(cell)) }
 }
 
 /// The error for a cell of an experiment column that is none of the four words.

@@ -118,7 +118,7 @@ pub fn reduce(experiment: &str, labels: &Labels, parent: &[Role], total: u64) ->
 }
 
 /// A name as a number for [`stream`]: the first eight bytes of its blake3.
-fn key(name: &str) -> u64 {
+pub(super) fn key(name: &str) -> u64 {
     let hash = blake3::hash(name.as_bytes());
     hash.as_bytes().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn settings(seed: u64) -> Split {
-        Split { seed, medium: 60, small: 20, diptera_families: 2, keep_published: true }
+        Split { seed, medium: 60, small: 20, diptera_families: 2, ..Split::default() }
     }
 
     #[test]

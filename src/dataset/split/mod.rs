@@ -7,10 +7,12 @@
 mod capped;
 mod columns;
 mod experiments;
+mod grouped;
 mod regular;
 
 pub use capped::{Subset, subset, target};
 pub(in crate::dataset) use columns::not_a_role;
 pub use columns::{ColumnSummary, Outcome, Request, split_metadata};
 pub use experiments::{EXPERIMENTS, Labelled, divide, is_paper, large_diptera_family, large_insect_order, paper, reduce};
+pub use grouped::divide_grouped;
 pub use regular::sizes;

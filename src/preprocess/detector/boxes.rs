@@ -7,18 +7,16 @@ use crate::dataset::boxes::{self, BoxRecord};
 use crate::error::Result;
 use crate::image::BoundingBox;
 use crate::preprocess::detector::{Detector, Scene, Sighting};
-use crate::store::hash;
 
 /// Boxes that somebody else found.
 pub struct BoxFile {
     boxes: BTreeMap<String, BoxRecord>,
-    fingerprint: String,
 }
 
 impl BoxFile {
     /// Reads a COCO JSON or a box table.
     pub fn read(path: &Path) -> Result<Self> {
-        Ok(Self { boxes: boxes::read(path)?, fingerprint: hash::of_file(path)? })
+        Ok(Self { boxes: boxes::read(path)? })
     }
 }
 
@@ -31,10 +29,6 @@ impl Detector for BoxFile {
             Some(Sighting { bounding_box, score: record.score })
         };
         Ok(scenes.iter().map(sighting).collect())
-    }
-
-    fn fingerprint(&self) -> &str {
-        &self.fingerprint
     }
 }
 

@@ -9,14 +9,12 @@ use crate::error::{Error, Result};
 use crate::image::{BoundingBox, RgbImage, Size, box_from_fractions, resize_as_pil};
 use crate::model::Detr;
 use crate::preprocess::detector::{Detector, Scene, Sighting};
-use crate::store::hash;
 
 /// The detector as the threads of a rank share it: one forward pass at a time, which has libtorch's own threads, while the others
 /// decode, crop and encode.
 pub struct Shared {
     detector: Mutex<DetrDetector>,
     batch: usize,
-    fingerprint: String,
 }
 
 impl Shared {
@@ -28,7 +26,7 @@ impl Shared {
         let detector = Mutex::new(DetrDetector::new(weights, device)?);
         // A CPU takes pictures one by one, so there is no use in holding several decoded.
         let batch = if device == Device::Cpu { 1 } else { batch };
-        Ok(Self { detector, batch, fingerprint: hash::of_file(weights)? })
+        Ok(Self { detector, batch })
     }
 }
 
@@ -41,10 +39,6 @@ impl Detector for Shared {
 
     fn batch(&self) -> usize {
         self.batch
-    }
-
-    fn fingerprint(&self) -> &str {
-        &self.fingerprint
     }
 }
 

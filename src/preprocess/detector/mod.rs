@@ -41,11 +41,6 @@ pub trait Detector: Send + Sync {
     fn batch(&self) -> usize {
         1
     }
-
-    /// What tells it from another detector: its files' hashes. The settings speak for the rest.
-    fn fingerprint(&self) -> &str {
-        ""
-    }
 }
 
 /// The detector that the settings ask for, for a rank of `threads` threads; `None` where nothing is to be found.

@@ -1,0 +1,69 @@
+//! a table and the files beside it → its Croissant document and its card.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::curate::about::About;
+use crate::curate::card::card;
+use crate::curate::croissant::croissant;
+use crate::curate::files::hashed;
+use crate::dataset::record::{PHOTOGRAPHER, SYNTHETIC_PHOTOGRAPHER};
+use crate::dataset::statistics::{Query, statistics_with};
+use crate::dataset::table;
+use crate::error::{Error, Result};
+use crate::store::atomic;
+
+/// What to document.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What no table holds.
+    pub about: &'a About,
+    /// The dataset's folder, into which the documents go.
+    pub folder: &'a Path,
+    /// The metadata, below the folder.
+    pub metadata: &'a Path,
+    /// Further files, below the folder.
+    pub files: &'a [PathBuf],
+}
+
+/// What was documented.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Documented {
+    /// The Croissant document.
+    pub croissant: PathBuf,
+    /// The card.
+    pub card: PathBuf,
+    /// Files with their SHA-256 in both.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Writes `croissant.json` and `README.md`; reads every byte of every file.
+pub fn document(request: Request) -> Result<Documented> {
+    let columns = table::open(request.metadata)?.columns().clone();
+    let paths: Vec<PathBuf> = std::iter::once(request.metadata.to_owned()).chain(request.files.iter().cloned()).collect();
+    let files = hashed(request.folder, &paths)?;
+    let name = request.metadata.strip_prefix(request.folder).unwrap_or(request.metadata).to_string_lossy().replace('\\', "/");
+    let found = statistics_with(request.metadata, &Query::default())?;
+    let synthetic = columns.find(PHOTOGRAPHER).is_some() && is_synthetic(request.metadata)?;
+    let value = croissant(request.about, &name, columns.names(), &files);
+    let text = serde_json::to_string_pretty(&value).map_err(|error| Error::library("serde_json", error))?;
+    let (croissant, card_path) = (request.folder.join("croissant.json"), request.folder.join("README.md"));
+    atomic::write(&croissant, format!("{text}\n").as_bytes())?;
+    atomic::write(&card_path, card(request.about, &files, &found, synthetic)?.as_bytes())?;
+    let bytes = files.iter().map(|file| file.bytes).sum();
+    Ok(Documented { croissant, card: card_path, files: files.len(), bytes })
+}
+
+fn is_synthetic(metadata: &Path) -> Result<bool> {
+    let mut table = table::open(metadata)?;
+    let column = table.columns().require(PHOTOGRAPHER)?;
+    let mut synthetic = false;
+    table::for_each(table.as_mut(), |_, row, _| {
+        synthetic |= column.of(row) == SYNTHETIC_PHOTOGRAPHER;
+        Ok(())
+    })?;
+    Ok(synthetic)
+}

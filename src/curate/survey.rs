@@ -1,0 +1,65 @@
+//! a shelf → what each of its images is, by all threads of all ranks.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::comm::World;
+use crate::curate::Shelf;
+use crate::curate::duplicates::{Likeness, mark_duplicates, picture_hash};
+use crate::dataset::clean::{ImageFacts, ImageTable};
+use crate::error::{Error, Result};
+use crate::image::decode;
+use crate::store::hash;
+use crate::telemetry::Progress;
+
+/// One image as one rank found it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Looked {
+    pub place: String,
+    pub facts: ImageFacts,
+    /// 64 bits that change little where the picture changes little; `None` where it cannot be decoded.
+    pub picture: Option<u64>,
+}
+
+/// Reads and decodes every image of `shelf` and tells duplicates, `likeness` apart. Each rank takes one stretch of the places, so that it
+/// reads containers in their order; the answer is rank 0's, `None` on the others.
+pub fn survey(world: &World, shelf: &Shelf, likeness: Likeness) -> Result<Option<ImageTable>> {
+    let places = shelf.places();
+    let share = places.len().div_ceil(world.size());
+    let mine: &[&str] = places.chunks(share.max(1)).nth(world.rank()).unwrap_or_default();
+    let progress = Progress::start(mine.len() as u64, "images");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(world.threads(0)).build();
+    let pool = pool.map_err(|error| Error::library("rayon", error))?;
+    let look = |place: &&str| {
+        let looked = look(shelf, place);
+        progress.advance(1);
+        looked
+    };
+    let looked: Vec<Looked> = pool.install(|| mine.par_iter().map(look).collect::<Result<_>>())?;
+    let refused = |error| Error::library("serde_json", error);
+    let Some(pieces) = world.gather(&serde_json::to_vec(&looked).map_err(refused)?)? else { return Ok(None) };
+    let mut all: Vec<Looked> = Vec::with_capacity(places.len());
+    for piece in pieces {
+        all.extend(serde_json::from_slice::<Vec<Looked>>(&piece).map_err(refused)?);
+    }
+    mark_duplicates(&mut all, likeness);
+    Ok(Some(all.into_iter().map(|looked| (looked.place, looked.facts)).collect()))
+}
+
+fn look(shelf: &Shelf, place: &str) -> Result<Looked> {
+    let (mut facts, mut picture) = (ImageFacts::default(), None);
+    match shelf.read(place)? {
+        Err(fault) => facts.fault = Some(fault),
+        Ok(jpeg) => {
+            (facts.bytes, facts.blake3) = (jpeg.len() as u64, hash::of_bytes(&jpeg));
+            match decode(&jpeg) {
+                Err(fault) => facts.fault = Some(fault.to_string()),
+                Ok(image) => {
+                    (facts.width, facts.height) = (image.width, image.height);
+                    picture = picture_hash(&image);
+                }
+            }
+        }
+    }
+    Ok(Looked { place: place.to_owned(), facts, picture })
+}
