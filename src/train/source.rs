@@ -74,8 +74,7 @@ impl Source {
         let expected = samples.len();
         let mut source =
             Self { reader: Arc::clone(&images.reader), chunked: images.chunked, samples: Vec::new(), expected, crop };
-        source.samples =
-            samples.into_iter().filter(|sample| source.with_key(sample, |key| images.held.contains(key))).collect();
+        source.samples = samples.into_iter().filter(|sample| source.with_key(sample, |key| images.held.contains(key))).collect();
         let missing = expected - source.samples.len();
         if missing > 0 {
             tracing::warn!(split, missing, expected, "images are missing or quarantined: left out");

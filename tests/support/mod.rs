@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use bioscan_hpc::config::Hdf5Layout;
-use bioscan_hpc::container::{
-    FolderWriter, Hdf5Writer, ImageKey, PackWriter, Packs, Reader, TarWriter, Writer, ZipWriter,
-};
+use bioscan_hpc::container::{FolderWriter, Hdf5Writer, ImageKey, PackWriter, Packs, Reader, TarWriter, Writer, ZipWriter};
 use bioscan_hpc::image::{RgbImage, encode};
 use bioscan_hpc::random::{Purpose, stream};
 use rand::RngExt;
