@@ -1,5 +1,7 @@
 //! A model and a split → every metric, exact over ranks, and each image's prediction.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -8,6 +10,7 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::evaluate::{Accumulator, DEFAULT_KS, Threshold, original, thresholds};
 use crate::model::Model;
+use crate::store::codec::Format;
 use crate::telemetry::Progress;
 use crate::train::loader::{Order, Source, Views};
 use crate::train::losses::per_sample;
@@ -15,6 +18,8 @@ use crate::train::order::Share;
 
 /// Images a rank examines at a time.
 const BATCH: usize = 32;
+/// What a rank tells rank 0.
+const PART: Format = Format { magic: *b"BHPCEXAM", version: 1 };
 /// Classes named in a prediction.
 const NAMED: usize = 5;
 
@@ -172,12 +177,12 @@ fn likeliest(scores: &[f32]) -> Vec<(usize, f32)> {
 }
 
 fn gather(world: &World, seen: Accumulator, predictions: Vec<Prediction>) -> Result<Option<Examination>> {
-    let json = |error| Error::library("serde_json", error);
-    let mine = serde_json::to_vec(&(&seen, &predictions)).map_err(json)?;
+    // Not as JSON, which has no NaN: weights that are lost make the loss of an image one.
+    let mine = PART.encode(&(&seen, &predictions))?;
     let Some(parts) = world.gather(&mine)? else { return Ok(None) };
     let mut all: Option<Examination> = None;
     for part in parts {
-        let (seen, predictions): (Accumulator, Vec<Prediction>) = serde_json::from_slice(&part).map_err(json)?;
+        let (seen, predictions): (Accumulator, Vec<Prediction>) = PART.decode(&part, Path::new("an examination"))?;
         match &mut all {
             None => all = Some(Examination { seen, predictions }),
             Some(all) => {
