@@ -193,7 +193,7 @@ impl Trainer<'_> {
         };
         let mut losses = per_sample(self.config.id.loss, recipe.focal_gamma, &logits, &labels);
         if doing::spoils(step) {
-            losses = losses * f64::NAN;
+            losses *= f64::NAN;
         }
         Ok(Some(Seen { losses, logits, labels }))
     }
