@@ -27,7 +27,8 @@ SPLITS_5M = ["pretrain", "train", "val", "test", "key_unseen", "val_unseen", "te
 VERSIONS_1M = [f"{size}_{task}" for size in ("large", "medium", "small") for task in ("diptera_family", "insect_order")]
 TAXA = [("Diptera", "Phoridae", "Metopininae", "Megaselia", "Megaselia abdita"), ("Diptera", "Sciaridae", "", "", ""),
         ("Hymenoptera", "Braconidae", "Agathidinae", "", ""), ("Hemiptera", "", "", "", ""),
-        ("Diptera", "Phoridae", "Metopininae", "Megaselia", ""), ("Coleoptera", "Carabidae", "", "NA", "")]
+        ("Diptera", "Phoridae", "Metopininae", "Megaselia", ""), ("Coleoptera", "Carabidae", "", "NA", ""),
+        ("Hymenoptera", "Diapriidae", "", "Trichopria", "")]
 
 
 def rows_1m():

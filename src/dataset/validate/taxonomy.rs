@@ -14,7 +14,8 @@ const ALWAYS: [&str; 5] = ["phylum", "class", "order", "family", "genus"];
 
 pub(super) fn checks(columns: &Columns) -> Vec<Box<dyn Check>> {
     let ranks: Vec<(&str, Column)> = RANKS.into_iter().filter_map(|rank| Some((rank, columns.find(rank)?))).collect();
-    let mut pairs: Vec<[(&str, Column); 2]> = ranks.windows(2).map(|pair| [pair[1], pair[0]]).collect();
+    let mut pairs: Vec<[(&str, Column); 2]> =
+        std::iter::zip(ranks.iter().skip(1), &ranks).map(|(child, parent)| [*child, *parent]).collect();
     // Tribe and subfamily are rarely known, so that between genus and family much would go unseen.
     let at = |rank: &str| ranks.iter().copied().find(|(name, _)| *name == rank);
     let is_there = pairs.iter().any(|[child, parent]| child.0 == "genus" && parent.0 == "family");
