@@ -265,7 +265,10 @@ mod tests {
         let images = (0..66).map(|n| format!("part1/{n}.jpg")).collect();
         let error = Error::NonFinite { epoch: 3, step: 17, images, checkpoint: Some("run/checkpoint-3.ckpt".into()) };
         let message = error.to_string();
-        assert!(message.starts_with("the loss is NaN or infinite at epoch 3, step 17, on part1/0.jpg, part1/1.jpg, "), "{message}");
+        assert!(
+            message.starts_with("the loss is NaN or infinite at epoch 3, step 17, on part1/0.jpg, part1/1.jpg, "),
+            "{message}"
+        );
         assert!(message.ends_with("part1/63.jpg and 2 more"), "{message}");
         assert!(error.help().unwrap().ends_with("the last good checkpoint is run/checkpoint-3.ckpt"));
     }

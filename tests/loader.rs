@@ -61,9 +61,8 @@ fn once_warm_the_loader_allocates_less_in_forty_batches_than_one_picture_takes()
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let plan: Vec<Order> = (0..60)
-        .map(|step| Order { indices: (0..BATCH).map(|at| (step * BATCH + at) % 64).collect(), global: BATCH })
-        .collect();
+    let plan: Vec<Order> =
+        (0..60).map(|step| Order { indices: (0..BATCH).map(|at| (step * BATCH + at) % 64).collect(), global: BATCH }).collect();
     let picture = 3 * 96 * 96 * size_of::<f32>() as u64;
     std::thread::scope(|scope| {
         let (mut warm, mut step) = (0, 0);

@@ -57,7 +57,7 @@ fn a_run_learns_and_leaves_every_file_of_the_contract() {
     assert_eq!(job.results(), before);
     let tested = expect(on_ranks(1).arg("test").arg(job.file()).args(["--experiment", RUN, "--json"]), 0);
     let tested: serde_json::Value = serde_json::from_slice(&tested.stdout).unwrap();
-    assert_eq!(&tested, figures, "a second test gives the same figures");
+    assert_eq!(&tested[0]["evaluation"], figures, "a second test gives the same figures");
 }
 
 #[test]
@@ -229,7 +229,9 @@ fn a_loss_that_is_no_number_can_be_skipped_until_the_weights_themselves_are_lost
 fn every_container_and_a_staged_copy_are_the_same_configuration_and_give_the_same_bytes() {
     let packs = TinyJob::new("");
     expect(&mut packs.train(1), 0);
-    for (format, ending) in [("zip", "original_36.zip"), ("hdf5", "original_36.hdf5"), ("folder", "folder"), ("tar", "webdataset")] {
+    for (format, ending) in
+        [("zip", "original_36.zip"), ("hdf5", "original_36.hdf5"), ("folder", "folder"), ("tar", "webdataset")]
+    {
         let job = TinyJob::new(&format!("images = \"{format}\""));
         job.write_container(ending);
         // So that nothing else can have been read.
@@ -269,7 +271,7 @@ fn two_ranks_test_every_image_once_and_agree_with_one_on_what_the_weights_say() 
     assert_eq!(trained["evaluation"]["used"], 18);
     let alone = expect(on_ranks(1).arg("test").arg(job.file()).args(["--experiment", RUN, "--json"]), 0);
     let alone: serde_json::Value = serde_json::from_slice(&alone.stdout).unwrap();
-    assert_eq!(alone["confusion"], trained["evaluation"]["confusion"]);
+    assert_eq!(alone[0]["evaluation"]["confusion"], trained["evaluation"]["confusion"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Experiment, Format, Grid, Preprocess, Sweep, from_file};
+use crate::config::{Experiment, Format, Grid, Init, Preprocess, Sweep, from_file};
 use crate::error::{Error, Result};
 
 /// A job file, complete.
@@ -41,7 +41,7 @@ pub struct Paths {
     /// Holds everything this program writes. Default: `results/{name}`.
     #[serde(default)]
     pub output: PathBuf,
-    /// Holds `{backbone}.safetensors`, timm's pretrained weights. Without it training starts from random weights.
+    /// Holds `{backbone}.safetensors`, timm's pretrained weights; needed unless `train.init` says `random`.
     pub weights: Option<PathBuf>,
 }
 
@@ -74,6 +74,9 @@ impl Default for Split {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
+    /// What the weights are before the first step.
+    #[serde(skip_serializing_if = "Init::is_default")]
+    pub init: Init,
     /// Passes over the training set.
     pub epochs: u64,
     /// Images a step, over all ranks together.
@@ -114,6 +117,7 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
+            init: Init::Pretrained,
             epochs: 100,
             global_batch: 32,
             lr: 1e-3,
@@ -137,11 +141,11 @@ impl Default for Recipe {
 
 impl Recipe {
     /// The settings that change a run's result, the others as if left out: threads, the container that is read and checkpoints only place
-    /// the work.
+    /// the work, and the first weights are told by their hash.
     #[must_use]
     pub fn of_the_result(&self) -> Self {
-        let Self { threads, images, checkpoint_steps, checkpoint_minutes, .. } = Self::default();
-        Self { threads, images, checkpoint_steps, checkpoint_minutes, ..self.clone() }
+        let Self { init, threads, images, checkpoint_steps, checkpoint_minutes, .. } = Self::default();
+        Self { init, threads, images, checkpoint_steps, checkpoint_minutes, ..self.clone() }
     }
 }
 
@@ -187,6 +191,8 @@ pub enum OnNonFinite {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecipeChange {
+    /// See [`Recipe::init`].
+    pub init: Option<Init>,
     /// See [`Recipe::epochs`].
     pub epochs: Option<u64>,
     /// See [`Recipe::global_batch`].
@@ -227,6 +233,7 @@ impl Job {
         // From the widest to the narrowest, so that the narrowest has the last word.
         for value in experiment.id.axis_values() {
             if let Some(change) = self.train.changes.get(value) {
+                recipe.init = change.init.unwrap_or(recipe.init);
                 recipe.epochs = change.epochs.unwrap_or(recipe.epochs);
                 recipe.global_batch = change.global_batch.unwrap_or(recipe.global_batch);
                 recipe.lr = change.lr.unwrap_or(recipe.lr);

@@ -54,14 +54,8 @@ impl RegionDecoder {
             let length = jpeg.len() as raw::size_t;
             raw::tj3DecompressHeader(handle, jpeg.as_ptr(), length) == 0
                 && raw::tj3SetCroppingRegion(handle, region) == 0
-                && raw::tj3Decompress8(
-                    handle,
-                    jpeg.as_ptr(),
-                    length,
-                    image.pixels.as_mut_ptr(),
-                    3 * region.w,
-                    raw::TJPF_TJPF_RGB,
-                ) == 0
+                && raw::tj3Decompress8(handle, jpeg.as_ptr(), length, image.pixels.as_mut_ptr(), 3 * region.w, raw::TJPF_TJPF_RGB)
+                    == 0
         };
         if done { Ok((columns.start, rows.start)) } else { Err(fault_in(jpeg, self.last_error())) }
     }

@@ -134,10 +134,7 @@ mod tests {
     #[test]
     fn the_bottleneck_is_said_with_the_setting_that_mends_it() {
         let shares = Shares { waiting: 0.41, computing: 0.5, checkpointing: 0.09, ..Shares::default() };
-        assert_eq!(
-            shares.words(),
-            "waiting for data 41 %, copying 0 %, computing 50 %, communicating 0 %, checkpointing 9 %"
-        );
+        assert_eq!(shares.words(), "waiting for data 41 %, copying 0 %, computing 50 %, communicating 0 %, checkpointing 9 %");
         assert!(shares.advice().unwrap().starts_with("41 % of the time goes to waiting for data: try more threads"));
         assert_eq!(Shares { computing: 0.97, waiting: 0.03, ..Shares::default() }.advice(), None);
     }

@@ -126,7 +126,9 @@ mod tests {
     #[test]
     fn the_tags_are_those_of_the_original() {
         let tags: Vec<String> = scalars(&example(0)).into_iter().map(|(tag, _)| tag).collect();
-        for tag in ["loss_epoch_train", "acc_epoch_val", "topk_acc_epoch_train-Top10:", "avgk_acc_epoch_val-Top5:", "lmbda_val-Top5:"] {
+        for tag in
+            ["loss_epoch_train", "acc_epoch_val", "topk_acc_epoch_train-Top10:", "avgk_acc_epoch_val-Top5:", "lmbda_val-Top5:"]
+        {
             assert!(tags.iter().any(|there| there == tag), "{tag}");
         }
     }

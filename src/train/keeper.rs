@@ -51,8 +51,7 @@ impl<'a> Keeper<'a> {
         self.last = Instant::now();
         let Some(directory) = self.directory.cloned() else { return Ok(()) };
         let folder = directory.path().to_owned();
-        let copy =
-            Checkpoint { position: checkpoint.position.clone(), tensors: on_host(&checkpoint.tensors, &mut self.spare)? };
+        let copy = Checkpoint { position: checkpoint.position.clone(), tensors: on_host(&checkpoint.tensors, &mut self.spare)? };
         let write = move || {
             if let Some(best) = best {
                 hash::write_sealed(&directory.best_weights(), &best)?;

@@ -150,8 +150,7 @@ impl Timing {
 }
 
 /// The header of `timing.csv`; the last five columns are fractions of the time spent training.
-pub const TIMING_HEADER: &str =
-    "epoch,images,seconds,images_per_second,waiting,copying,computing,communicating,checkpointing\n";
+pub const TIMING_HEADER: &str = "epoch,images,seconds,images_per_second,waiting,copying,computing,communicating,checkpointing\n";
 
 #[cfg(test)]
 pub(super) fn example(epoch: u64) -> EpochMetrics {

@@ -45,7 +45,7 @@ pub fn rehearse(
 impl Run<'_> {
     fn rehearse(&self, team: &Team<'_>, patience: Duration, beat: &mut dyn FnMut(usize)) -> Result<Speeds> {
         let (world, recipe) = (self.world, &self.config.recipe);
-        let (model, pool) = (world.agree(self.model())?, self.pool()?);
+        let (model, pool) = (world.agree(self.model())?, self.options.pool()?);
         let ranks = world.size() as f64;
         let [first_read, decoding] = [(); 2].map(|()| decode(&self.data.train, &pool));
         let parameters = tensors_of(model.parameters());
@@ -84,10 +84,13 @@ impl Trainer<'_> {
         let mut sums = Sums::of(&Position::default(), world, self.device)?;
         let mut round = |trainer: &mut Self, count: usize, beat: &mut dyn FnMut(usize)| {
             let mut samples = order.iter().copied().cycle();
-            let plan = (0..count).map(|_| Order { indices: share.of(&samples.by_ref().take(batch).collect::<Vec<_>>()), global: batch });
+            let plan =
+                (0..count).map(|_| Order { indices: share.of(&samples.by_ref().take(batch).collect::<Vec<_>>()), global: batch });
             std::thread::scope(|scope| {
                 let mut seconds = Vec::new();
-                for (number, batch) in source.stream(scope, trainer.pool, plan.collect(), Views::Random { seed: 0, epoch: 0 }).enumerate() {
+                for (number, batch) in
+                    source.stream(scope, trainer.pool, plan.collect(), Views::Random { seed: 0, epoch: 0 }).enumerate()
+                {
                     let (batch, started) = (batch?, Instant::now());
                     trainer.step(batch, number as u64, 0.0, &mut sums)?;
                     if let tch::Device::Cuda(index) = trainer.device {

@@ -92,7 +92,8 @@ fn make(source: &Path, pieces: &[Piece], home: &Path, copy: &Path) -> Result<()>
     let free = room::at(home)?.bytes;
     if needed > free {
         let message = format!("{} needs {} MiB there, and {} are free", source.display(), needed >> 20, free >> 20);
-        return Err(Error::input(home, message).with_help("ask for a larger local disk, or read the images where they are, without --stage"));
+        return Err(Error::input(home, message)
+            .with_help("ask for a larger local disk, or read the images where they are, without --stage"));
     }
     tracing::info!(from = %source.display(), to = %copy.display(), mib = needed >> 20, "staging the images");
     let unfinished = home.join(".unfinished");

@@ -43,12 +43,7 @@ impl Peer {
     /// Starts `method` in the virtual environment `.bench`.
     pub fn start(method: &'static str) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peers.py");
-        let mut process = Command::new(python()?)
-            .arg(script)
-            .arg(method)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut process = Command::new(python()?).arg(script).arg(method).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (Some(requests), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
             return Err("the pipes of a peer".into());
         };

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use bioscan_hpc::config::Hdf5Layout;
-use bioscan_hpc::container::{
-    FolderWriter, Hdf5Writer, ImageKey, PackWriter, Packs, Reader, TarWriter, Writer, ZipWriter,
-};
+use bioscan_hpc::container::{FolderWriter, Hdf5Writer, ImageKey, PackWriter, Packs, Reader, TarWriter, Writer, ZipWriter};
 use bioscan_hpc::image::{RgbImage, encode};
 use bioscan_hpc::random::{Purpose, stream};
 use rand::RngExt;
@@ -48,6 +46,7 @@ paths = {{ dataset = "{0}", output = "{0}/out" }}
 [preprocess]
 size = 36
 [train]
+init = "random"
 epochs = 2
 global_batch = 8
 lr = 0.01

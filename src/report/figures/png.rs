@@ -57,9 +57,9 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::report::figures::Heading;
     use crate::report::figures::confusion::{self, ConfusionFigure};
     use crate::report::figures::distribution::{self, Distribution};
-    use crate::report::figures::Heading;
 
     /// Set to draw the pictures anew instead of comparing with them.
     const REDRAW: &str = "BIOSCAN_HPC_REDRAW";
@@ -92,8 +92,11 @@ mod tests {
     }
 
     fn confusion(classes: usize) -> String {
-        let name = |class: usize| ["Diptera", "Hymenoptera", "Archaeognatha"].get(class).map_or(format!("Family{class}idae"), |n| (*n).into());
-        let counts = (0..classes).map(|row| (0..classes).map(|column| u64::from(row == column) * 9 + u64::from(column == 0)).collect());
+        let name = |class: usize| {
+            ["Diptera", "Hymenoptera", "Archaeognatha"].get(class).map_or(format!("Family{class}idae"), |n| (*n).into())
+        };
+        let counts =
+            (0..classes).map(|row| (0..classes).map(|column| u64::from(row == column) * 9 + u64::from(column == 0)).collect());
         confusion::draw(&ConfusionFigure {
             heading: Heading::new("Confusion", true),
             classes: (0..classes).map(name).collect(),
@@ -106,7 +109,10 @@ mod tests {
         assert_looks_as_before("confusion-3.png", &confusion(3));
         assert_looks_as_before("confusion-40.png", &confusion(40));
         let classes = vec![("Diptera".into(), [700, 100, 200]), ("Embioptera".into(), [4, 0, 1])];
-        assert_looks_as_before("distribution.png", &distribution::draw(&Distribution { heading: Heading::new("Images", false), classes }));
+        assert_looks_as_before(
+            "distribution.png",
+            &distribution::draw(&Distribution { heading: Heading::new("Images", false), classes }),
+        );
     }
 
     #[test]
@@ -122,9 +128,14 @@ mod tests {
 
     #[test]
     fn text_is_drawn_with_the_font_that_comes_along_and_scale_multiplies_the_pixels() {
-        let svg = |text: &str| format!(r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 20" width="60" height="20" font-family="Helvetica, sans-serif" font-size="12"><text x="2" y="15">{text}</text></svg>"#);
+        let svg = |text: &str| {
+            format!(
+                r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 20" width="60" height="20" font-family="Helvetica, sans-serif" font-size="12"><text x="2" y="15">{text}</text></svg>"#
+            )
+        };
         let painter = Painter::new();
-        let inked = |text: &str| painter.pixels(&svg(text), 2.0).unwrap().pixels().iter().filter(|pixel| pixel.alpha() > 0).count();
+        let inked =
+            |text: &str| painter.pixels(&svg(text), 2.0).unwrap().pixels().iter().filter(|pixel| pixel.alpha() > 0).count();
         assert!(inked("Diptera") > 300 && inked("") == 0);
         let large = painter.pixels(&svg("x"), 3.0).unwrap();
         assert_eq!((large.width(), large.height()), (180, 60));
