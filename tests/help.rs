@@ -12,7 +12,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
-    let paths: [&[&str]; 24] = [
+    let paths: [&[&str]; 29] = [
         &[],
         &["synth"],
         &["import"],
@@ -24,6 +24,11 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["preprocess"],
         &["train"],
         &["test"],
+        &["predict"],
+        &["weights"],
+        &["weights", "inspect"],
+        &["weights", "import"],
+        &["weights", "export"],
         &["sweep"],
         &["sweep", "plan"],
         &["sweep", "render"],
