@@ -156,7 +156,7 @@ impl OnDevice {
 /// Measures the run at `index` here, on the device that `train` would take by itself.
 pub fn rehearse(job: &Job, index: usize, world: &World) -> Result<Speeds> {
     let experiment = Which { experiment: None, index: Some(index) }.of(job)?;
-    let options = Place { device: Device::Auto, packs: None, stage: None }.options(job, world)?;
+    let options = Place { on: OnDevice { device: Device::Auto }, packs: None, stage: None }.options(job, world)?;
     train::rehearse(job, &experiment, world, &options, PATIENCE, &mut |_| {})
 }
 
