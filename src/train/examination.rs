@@ -83,7 +83,7 @@ impl Examiner<'_> {
         let loss = self.for_each(source, |scored| {
             labels.push(scored.label);
             probabilities.extend_from_slice(scored.probabilities);
-            let likeliest = likeliest(scored.probabilities);
+            let likeliest = likeliest(scored.probabilities, NAMED);
             predictions.push(Prediction { index: scored.index, loss: scored.loss, likeliest });
         })?;
         let thresholds = if source.samples.is_empty() { vec![] } else { self.thresholds_of(&probabilities)? };

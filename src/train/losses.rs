@@ -1,6 +1,6 @@
 //! logits and labels → the loss of each sample.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::config::Loss;
 
@@ -21,6 +21,8 @@ pub fn per_sample(loss: Loss, focal_gamma: f64, logits: &Tensor, labels: &Tensor
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+
     use super::*;
 
     fn values(loss: Loss) -> Vec<f64> {
