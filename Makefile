@@ -9,7 +9,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: demo test build setup lint bench real soak clean
+.PHONY: demo test build nccl setup lint bench compat real soak clean
 
 demo: build ## 113 synthetic chunks to the tables of 72 runs and a page of figures
 	$(BIN) synth --out results/demo/dataset --images-per-chunk 25 --width 96 --height 72
@@ -31,6 +31,11 @@ bench: ## the image path, the sweep and training beside their peers, to results/
 	@.ci/setup.sh build bench
 	cargo bench --locked --bench bench
 
+compat: ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant (3 GB, most of it PyTorch)
+	@.ci/setup.sh build compat
+	cargo build --locked --no-default-features --features parquet
+	.compat/bin/python tests/compat/check.py target/debug/bioscan-hpc
+
 REAL := ../shared/data/bioscan-originals
 QUALITY := jobs/quality.toml
 
@@ -44,6 +49,9 @@ real: build ## the long run on real photographs: a folder REAL with images/ and 
 build: setup ## the optimised binary, target/release/bioscan-hpc
 	cargo build --release --locked
 
+nccl: build ## the plug-in by which several GPU ranks talk, target/release/libbioscan_nccl.so
+	@.ci/nccl.sh target/release
+
 setup: ## installs what is missing to build
 	@.ci/setup.sh build
 
@@ -53,7 +61,7 @@ lint: ## format, clippy on every feature set, shellcheck
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --no-default-features -- -D warnings
 	cargo clippy --locked --no-default-features --features torch -- -D warnings
-	shellcheck .ci/setup.sh .ci/run
+	shellcheck .ci/setup.sh .ci/nccl.sh .ci/run
 
 clean:
 	rm -rf target results/demo

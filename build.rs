@@ -54,7 +54,6 @@ mod bridge {
     }
 
     const FOLDER: &str = "src/comm/bridge";
-    const LIBRARY: &str = "bioscan_bridge";
 
     pub fn build() {
         let libtorch = Libtorch::find();
@@ -67,22 +66,28 @@ mod bridge {
 
         let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into());
         let mut includes = vec![libtorch.include.clone(), libtorch.include.join("torch/csrc/api/include")];
-        let mut sources = vec!["tensor.cpp"];
+        let mut sources = vec!["tensor.cpp", "step.cpp"];
         if cfg!(feature = "mpi") {
             includes.extend(mpi_includes());
-            sources.extend(["mpi_worker.cpp", "mpi_backend.cpp", "process_group.cpp", "reducer.cpp"]);
+            sources.extend(["mpi_roll_call.cpp", "mpi_worker.cpp", "mpi_backend.cpp", "process_group.cpp", "nccl.cpp"]);
+            sources.extend(["reducer.cpp", "sync_batch_norm.cpp"]);
         }
 
         let mut compiler = cc::Build::new();
         compiler.cpp(true).std("c++17").extra_warnings(true).define("_GLIBCXX_USE_CXX11_ABI", abi.as_str());
+        // What the debugger would learn is libtorch's headers, at twice the time.
+        compiler.debug(false);
         // Open MPI's old C++ bindings would have to be linked.
         compiler.define("OMPI_SKIP_MPICXX", None);
         for folder in &includes {
             // As system headers: our warnings are about our code.
             compiler.flag("-isystem").flag(folder);
         }
-        compiler.files(sources.iter().map(|source| Path::new(FOLDER).join(source)));
-        compile_if_changed(&mut compiler, &format!("libtorch {} {includes:?}\n", libtorch.version()));
+        let headers = format!("libtorch {} {includes:?}\n{}", libtorch.version(), texts(|path| has_ending(path, "h")));
+        for source in sources {
+            compile_if_changed(&compiler, Path::new(FOLDER).join(source), &headers);
+        }
+        println!("cargo::rustc-link-lib=stdc++");
     }
 
     /// The same probe as the mpi crate's, so that both speak to one MPI library, which that crate links.
@@ -96,23 +101,35 @@ mod bridge {
         Vec::new()
     }
 
-    /// libtorch's headers take a minute to compile, and this script runs again after every commit: compiles only what is new.
-    fn compile_if_changed(compiler: &mut cc::Build, headers: &str) {
+    /// libtorch's headers take half a minute a file to compile, and this script runs again after every commit: compiles only what is
+    /// new, each source into a library of its own, which rustc packs into one.
+    fn compile_if_changed(compiler: &cc::Build, source: PathBuf, headers: &str) {
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets it"));
-        let mut made_from = format!("{:?}\n{headers}", compiler.get_compiler());
-        let mut files: Vec<PathBuf> = fs::read_dir(FOLDER).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        files.sort();
-        for file in files {
-            made_from += &fs::read_to_string(&file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
-        }
-        let note = out.join("made-from");
-        if fs::read_to_string(&note).ok().as_ref() != Some(&made_from) || !out.join(format!("lib{LIBRARY}.a")).exists() {
-            compiler.cargo_metadata(false).compile(LIBRARY);
+        let stem = source.file_stem().expect("a source has a name").to_string_lossy().into_owned();
+        let library = format!("bioscan_{stem}");
+        let tool = compiler.get_compiler();
+        let made_from = format!("{:?} {:?}\n{headers}{}", tool.path(), tool.args(), texts(|path| path == source));
+        let note = out.join(format!("{library}.made-from"));
+        if fs::read_to_string(&note).ok().as_ref() != Some(&made_from) || !out.join(format!("lib{library}.a")).exists() {
+            compiler.clone().cargo_metadata(false).file(&source).compile(&library);
             fs::write(&note, made_from).unwrap_or_else(|error| panic!("cannot write {}: {error}", note.display()));
         }
         println!("cargo::rustc-link-search=native={}", out.display());
-        println!("cargo::rustc-link-lib=static={LIBRARY}");
-        println!("cargo::rustc-link-lib=stdc++");
+        println!("cargo::rustc-link-lib=static={library}");
+    }
+
+    /// The texts of those files of the bridge, by name.
+    fn texts(wanted: impl Fn(&Path) -> bool) -> String {
+        let files = fs::read_dir(FOLDER).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut files: Vec<PathBuf> = files.filter(|path| wanted(path)).collect();
+        files.sort();
+        let read =
+            |file: &PathBuf| fs::read_to_string(file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
+        files.iter().map(read).collect()
+    }
+
+    fn has_ending(path: &Path, ending: &str) -> bool {
+        path.extension().is_some_and(|found| found == ending)
     }
 
     struct Libtorch {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what this machine lacks to build (`setup.sh build`), to test (`setup.sh build test`) and to measure (`setup.sh build bench`)
-# bioscan-hpc, and nothing it has.
+# Installs what this machine lacks to build (`setup.sh build`), to test (`setup.sh build test`), to measure (`setup.sh build bench`) and to
+# let others read (`setup.sh build compat`) bioscan-hpc, and nothing it has.
 #
 # Debian and Ubuntu packages come from apt; libtorch comes from the torch wheel, in its lean form, into `.venv`. On a cluster both are
 # the site's business: load its modules and set LIBTORCH or LIBTORCH_USE_PYTORCH=1, and this script installs nothing.
-# The peers of the benchmark, of pinned versions, come into an environment of their own, `.bench`.
+# The peers of the benchmark and the third-party clients, of pinned versions, come into environments of their own, `.bench` and `.compat`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,6 +43,7 @@ needs_test() {
   # The h5py that reads our files back must be the one of the python3 that the tests call.
   /usr/bin/python3 -c 'import h5py' 2>/dev/null || echo python3-h5py
 }
+needs_compat() { python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv; }
 on_debian() { grep -qx 'ID=debian' /etc/os-release 2>/dev/null; }
 needs_bench() {
   # Another program of that name is no ImageMagick.
@@ -82,15 +83,16 @@ install_libtorch() {
   echo "$torch" >.venv/torch-version
 }
 
-install_peers() {
-  local wanted=tests/bench/requirements.txt
-  if cmp -s "$wanted" .bench/requirements.txt; then return; fi
-  say "installing the benchmark's peers into .bench: $(paste -sd ' ' "$wanted") (3 GB, most of it PyTorch)"
-  rm -rf .bench
-  python3 -m venv .bench
-  .bench/bin/pip install --quiet --disable-pip-version-check --requirement "$wanted"
+# Makes the Python environment $1 hold what the list $2 says.
+install_environment() {
+  local folder=$1 wanted=$2
+  if cmp -s "$wanted" "$folder/requirements.txt"; then return; fi
+  say "installing into $folder: $(paste -sd ' ' "$wanted") (3 GB, most of it PyTorch)"
+  rm -rf "$folder"
+  python3 -m venv "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
   # Last, as above.
-  cp "$wanted" .bench/requirements.txt
+  cp "$wanted" "$folder/requirements.txt"
 }
 
 have cargo || die "Rust is missing. Install it from https://rustup.rs (or \`module load rust\` on a cluster), then try again."
@@ -99,6 +101,7 @@ install_packages "${packages[@]}"
 for purpose in "$@"; do
   case $purpose in
     build) install_libtorch ;;
-    bench) install_peers ;;
+    bench) install_environment .bench tests/bench/requirements.txt ;;
+    compat) install_environment .compat tests/compat/requirements.txt ;;
   esac
 done

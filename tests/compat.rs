@@ -53,14 +53,15 @@ for entry, key in zip(entries, sorted(files)):
 with h5py.File(f"{package}/original_64.hdf5", "r") as file:
     group = file["bioscan_dataset"]
     assert list(file) == ["bioscan_dataset"] and len(group) == 9
-    assert isinstance(group.attrs["Description"], str)
+    assert isinstance(group.attrs["Description"], str) and group.attrs["License"] == "CC BY 3.0"
     for (_, name), data in files.items():
         dataset = group[name]
         assert dataset.dtype == np.uint8 and dataset.ndim == 1
         assert dataset[()].tobytes() == data
 "#;
     let bench = Bench::with_chunks(2, 3);
-    preprocess(program(), &bench.job_to("a"), 0);
+    let licensed = "hdf5_attributes = { License = \"CC BY 3.0\" }";
+    preprocess(program(), &bench.write_job("a", &bench.output("a"), licensed), 0);
     python(SCRIPT, &[&package(&bench.output("a"))]);
 }
 

@@ -114,7 +114,135 @@ fn faults_in_a_table_end_with_5() {
     let table = folder.path().join("m.csv");
     fs::write(&table, "image_file,chunk_number\na.jpg,1\na.jpg,1\nb.jpg,none\n").unwrap();
     let check = bioscan().args(["metadata", "validate"]).arg(&table).assert().code(5);
-    check.stdout(contains("listed twice in its chunk: 1 rows\n  line 3: part1/a.jpg").and(contains("line 4: `none`")));
+    check.stdout(
+        contains("fault: an image is listed twice in its chunk: 1 rows\n  line 3: part1/a.jpg").and(contains("line 4: `none`")),
+    );
+    fs::write(&table, "image_file,chunk_number,genus,species\na.jpg,1,,Aus bus\n").unwrap();
+    let validate = || {
+        let mut command = bioscan();
+        command.args(["metadata", "validate"]).arg(&table);
+        command
+    };
+    validate().assert().success().stdout(contains("warning: the genus is missing").and(contains("no faults")));
+    validate().arg("--strict").assert().code(5);
+    let json = validate().arg("--json").assert().success();
+    let report: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
+    assert_eq!((&report["faults"][0]["severity"], &report["faults"][0]["count"]), (&"warning".into(), &1.into()));
+}
+
+#[test]
+fn hostile_tables_end_in_words_with_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str, bytes: &[u8]| {
+        let table = folder.path().join(name);
+        fs::write(&table, bytes).unwrap();
+        let out = folder.path().join("out.csv");
+        let assert = bioscan().args(["metadata", "convert"]).arg(&table).arg(&out).assert().code(2);
+        assert!(!out.exists(), "{name}: nothing half-written is visible");
+        String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+    };
+    for (name, bytes, expected) in [
+        (
+            "torn.tsv",
+            &b"a\tb\n1\t2\n3"[..],
+            "line 3: 1 cells, but the header names 2 columns; column 2 (`b`) is the first missing",
+        ),
+        ("torn.tsv", b"a\tb\n1\t2\n3", "the file was cut short"),
+        ("latin.csv", b"a,b\n1,\xe9\n", "line 2: column 2 (`b`) is not UTF-8 text"),
+        ("twice.csv", b"a,b,a\n1,2,3\n", "columns 1 and 3 are both called `a`"),
+        ("empty.tsv", b"", "the table is empty"),
+        ("torn.jsonld", b"[{\"a\":\"1\"},\n{\"a\":\"2", "line 2, column 8: the file ends within object 2"),
+        ("none.jsonld", b"[]", "line 1, column 2: the array holds no object"),
+    ] {
+        let stderr = refused(name, bytes);
+        assert!(stderr.contains(expected), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn a_table_takes_the_form_of_the_other_dataset_and_its_quotes_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("1m.tsv"), "processid\turi\tgenus\tremark\nP1\tBOLD:AAA0001\tnot_classified\t\"never closed\nP2\t\tNA\t\n")
+        .unwrap();
+    bioscan().args(["metadata", "convert", "--as", "bioscan-5m"]).arg(at("1m.tsv")).arg(at("x.csv")).assert().code(2);
+    let convert = |from: &str, to: &str, options: &[&str]| {
+        bioscan().args(["metadata", "convert"]).args(options).arg(at(from)).arg(at(to)).assert().success();
+        fs::read_to_string(at(to)).unwrap()
+    };
+    let five = convert("1m.tsv", "5m.csv", &["--as", "bioscan-5m", "--no-quotes"]);
+    assert!(five.starts_with("processid,sampleid,taxon,") && five.lines().next().unwrap().ends_with(",chunk,remark"), "{five}");
+    assert!(
+        five.contains("\nP2,,,,,,,,NA,,,") && five.contains("BOLD:AAA0001") && five.contains(",\"\"\"never closed\"\n"),
+        "{five}"
+    );
+    let one = convert("5m.csv", "back.csv", &["--as", "bioscan-1m"]);
+    assert!(one.contains("NA,not_classified") && one.contains("P1.jpg"), "{one}");
+}
+
+#[test]
+fn a_table_is_cleaned_and_the_ledger_leads_both_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let text = "image_file\tchunk_number\tgenus\tspecies\ttribe\na.jpg\t1\tAsteia\t\tunknown\nb.jpg\t1\t\tAus bus\t\n";
+    fs::write(at("m.tsv"), text).unwrap();
+    fs::write(at("fixes.toml"), "[[fix]]\nwhen = { species = \"Aus bus\" }\nset = { tribe = \"Aini\" }\nwhy = \"reviewed\"\n")
+        .unwrap();
+    let mut clean = bioscan();
+    clean.args(["metadata", "clean"]).arg(at("m.tsv")).arg("--out").arg(at("clean.tsv")).arg("--fixes").arg(at("fixes.toml"));
+    clean
+        .args(["--known-fixes", "--genus-from-species", "--placeholders"])
+        .assert()
+        .success()
+        .stdout(contains("1 cells changed: reviewed"));
+    let cleaned = fs::read_to_string(at("clean.tsv")).unwrap();
+    assert!(cleaned.contains("Asteia\tnot_classified\tAsteiini\n") && cleaned.ends_with("Aus\tAus bus\tAini\n"), "{cleaned}");
+    for (command, from, expected) in [("replay", "m.tsv", &cleaned), ("undo", "clean.tsv", &text.to_owned())] {
+        let (from, ledger, to) = (at(from), at("clean.tsv.ledger.jsonl"), at("followed.tsv"));
+        bioscan().args(["metadata", command]).arg(&from).arg(&ledger).arg("--out").arg(&to).assert().success();
+        assert_eq!(fs::read_to_string(&to).unwrap(), *expected, "{command}");
+    }
+    fs::write(at("fixes.toml"), "[[fix]]\nwhenn = { species = \"Aus bus\" }\n").unwrap();
+    clean.assert().code(2).stderr(contains("when"));
+}
+
+#[test]
+fn statistics_answer_in_csv_and_for_a_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("m.csv");
+    let rows = "P1,Insecta,Aus,Canada,train,0\nP2,Insecta,,Canada,val,\nP3,Arachnida,Bus,Kenya,pretrain,00\n";
+    fs::write(&table, format!("processid,class,genus,country,split,chunk\n{rows}")).unwrap();
+    let stats = |options: &[&str]| {
+        let output = bioscan().args(["metadata", "stats"]).arg(&table).args(options).assert().success();
+        String::from_utf8_lossy(&output.get_output().stdout).into_owned()
+    };
+    let csv = stats(&["--csv"]);
+    assert!(csv.contains("\ngenus,2,2,66.6667,1,33.3333,1,Aus,1,Aus,1,1,1,0\n"), "{csv}");
+    assert_eq!(
+        stats(&["--csv", "--attribute", "country", "--level", "class=Insecta"]),
+        "country,records,percent\nCanada,2,100.0000\n"
+    );
+    assert!(stats(&[]).contains("pretrain                          1"), "{}", stats(&[]));
+}
+
+#[test]
+fn a_group_stays_on_one_side_of_a_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let rows: String =
+        (0..60).map(|row| format!("{row}.jpg\t1\t{}\tN{}NN\n", ["x", "y"][row % 2], "ACGT".repeat(row / 4 + 1))).collect();
+    fs::write(data.join(METADATA), format!("image_file\tchunk_number\tlabel\tnucraw\n{rows}")).unwrap();
+    let job = job(folder.path(), &data, "partitions = [{ name = \"mine\", label = \"label\", split = \"mine_split\" }]");
+    let text = fs::read_to_string(&job).unwrap().replace("[split]\n", "[split]\ngroups = { mine_split = \"nucraw\" }\n");
+    fs::write(&job, &text).unwrap();
+    bioscan().args(["metadata", "split"]).arg(&job).assert().success();
+    let written = fs::read_to_string(folder.path().join("out").join(METADATA)).unwrap();
+    let roles: Vec<&str> = written.lines().skip(1).map(|line| line.rsplit('\t').next().unwrap()).collect();
+    assert!(roles.chunks(4).all(|group| group.iter().all(|role| *role == group[0])), "{roles:?}");
+    assert!(["train", "validation", "test"].iter().all(|role| roles.contains(role)), "{roles:?}");
+    fs::write(&job, text.replace("mine_split = \"nuc", "other_split = \"nuc")).unwrap();
+    bioscan().args(["metadata", "split"]).arg(&job).assert().code(2).stderr(contains("`split.groups` names `other_split`"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What `--help` says of every subcommand, kept so that a change of it is seen. `INSTA_UPDATE=always cargo test --test help` accepts one.
-#![cfg(all(feature = "image", feature = "torch"))]
+#![cfg(all(feature = "image", feature = "net", feature = "torch"))]
 
 use std::process::{Command, Stdio};
 
@@ -21,6 +21,11 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["metadata", "stats"],
         &["metadata", "validate"],
         &["metadata", "convert"],
+        &["metadata", "clean"],
+        &["metadata", "replay"],
+        &["metadata", "undo"],
+        &["metadata", "document"],
+        &["fetch"],
         &["preprocess"],
         &["train"],
         &["test"],

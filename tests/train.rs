@@ -106,9 +106,13 @@ fn processes_of(job: &TinyJob) -> bool {
 
 #[test]
 fn a_signal_saves_a_checkpoint_and_ends_with_85_and_the_next_run_goes_on_from_it() {
-    let undisturbed = TinyJob::new("").with_epochs(6);
-    expect(&mut undisturbed.train(1), 0);
-    for (signal, ranks) in [("USR1", 1), ("TERM", 1)] {
+    let undisturbed = [1, 2].map(|ranks| {
+        let job = TinyJob::new("").with_epochs(6);
+        expect(&mut job.train(ranks), 0);
+        job.results()
+    });
+    // Under MPI the launcher passes the signal on to the ranks.
+    for (signal, ranks) in [("USR1", 1), ("TERM", 1), ("USR1", 2)] {
         let job = TinyJob::new("").with_epochs(6);
         let mut child = start(&mut job.train(ranks));
         wait_for("the first checkpoint", || has_checkpoint(&job));
@@ -116,7 +120,7 @@ fn a_signal_saves_a_checkpoint_and_ends_with_85_and_the_next_run_goes_on_from_it
         assert!(sent.success());
         assert_eq!(child.wait().unwrap().code(), Some(85), "after SIG{signal}");
         expect(&mut job.train(ranks), 0);
-        assert_eq!(job.results(), undisturbed.results(), "after SIG{signal}");
+        assert_eq!(job.results(), undisturbed[ranks - 1], "after SIG{signal} on {ranks} ranks");
     }
 }
 
@@ -267,11 +271,103 @@ fn a_checkpoint_is_due_after_minutes_too() {
 fn two_ranks_test_every_image_once_and_agree_with_one_on_what_the_weights_say() {
     let job = TinyJob::new("");
     expect(&mut job.train(2), 0);
-    let trained: serde_json::Value = serde_json::from_slice(&fs::read(job.run("test.json")).unwrap()).unwrap();
+    let trained = record(&job);
     assert_eq!(trained["evaluation"]["used"], 18);
     let alone = expect(on_ranks(1).arg("test").arg(job.file()).args(["--experiment", RUN, "--json"]), 0);
     let alone: serde_json::Value = serde_json::from_slice(&alone.stdout).unwrap();
     assert_eq!(alone[0]["evaluation"]["confusion"], trained["evaluation"]["confusion"]);
+}
+
+/// What `test.json` holds.
+fn record(job: &TinyJob) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(job.run("test.json")).unwrap()).unwrap()
+}
+
+/// The mean training loss of the first epoch of the one run in the job's folder.
+fn first_loss(job: &TinyJob) -> f64 {
+    let run = fs::read_dir(job.path("out/runs")).unwrap().next().unwrap().unwrap().path();
+    let mut rows = csv::Reader::from_path(run.join("metrics.csv")).unwrap();
+    let column = rows.headers().unwrap().iter().position(|name| name == "loss_train").unwrap();
+    rows.records().next().unwrap().unwrap()[column].parse().unwrap()
+}
+
+/// Rounding grows from step to step, until runs that began alike have nothing in common: one epoch is few enough.
+fn assert_alike(ours: &TinyJob, theirs: &TinyJob, what: &str) {
+    let (ours, theirs) = (first_loss(ours), first_loss(theirs));
+    let difference = (ours / theirs - 1.0).abs();
+    println!("{what}: losses {ours} and {theirs}, {difference:.1e} apart");
+    assert!(difference <= 1e-5, "{what}: losses {ours} and {theirs}");
+}
+
+#[test]
+fn a_residual_network_learns_the_same_on_one_rank_and_on_more_and_goes_on_with_another_number_of_them() {
+    let alone = TinyJob::new("").with_epochs(1);
+    expect(&mut alone.train(1), 0);
+    // 8 images a step over 3 ranks: 3, 3 and 2; and 54 over steps of 8 leave 6 for the last.
+    for ranks in [2, 3] {
+        let together = TinyJob::new("").with_epochs(1);
+        expect(&mut together.train(ranks), 0);
+        assert_alike(&together, &alone, &format!("{ranks} ranks"));
+        assert_eq!(record(&together)["notes"]["batch_norm"], "statistics of the whole batch");
+        assert_eq!(record(&together)["config_hash"], record(&alone)["config_hash"]);
+    }
+    let moved = TinyJob::new(SAVE_OFTEN).with_epochs(1);
+    let mut child = start(&mut moved.train(1));
+    wait_for("two checkpoints", || checkpoints(&moved).len() >= 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let output = expect(&mut moved.train(2), 0);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("resumed"));
+    assert_alike(&moved, &alone, "begun on one rank, ended on two");
+}
+
+/// One epoch of a small network, trained by the job's one run.
+fn small(backbone: &str, recipe: &str, ranks: usize) -> TinyJob {
+    let job = TinyJob::new(recipe).with_epochs(1);
+    edit(&job.file(), |text| text.replace("resnet18", backbone));
+    expect(&mut train_small(&job, ranks), 0);
+    job
+}
+
+fn train_small(job: &TinyJob, ranks: usize) -> Command {
+    let mut command = on_ranks(ranks);
+    command.arg("train").arg(job.file()).args(["--device", "cpu", "--index", "0"]);
+    command
+}
+
+#[test]
+fn a_batch_in_pieces_is_the_same_step_where_no_layer_looks_from_image_to_image() {
+    let whole = small("test_vit", "", 1);
+    for ranks in [1, 2] {
+        // Pieces of 3, 3 and 2: on two ranks of 2 and 1 images each.
+        assert_alike(&small("test_vit", "micro_batch = 3", ranks), &whole, &format!("in pieces on {ranks} ranks"));
+    }
+}
+
+#[test]
+fn every_option_of_the_step_trains_and_is_another_configuration() {
+    let reference = first_loss(&small("test_resnet", "", 1));
+    let options = [("channels_last = true", 1e-4), ("precision = \"bfloat16\"\nchannels_last = true\nmicro_batch = 4", 0.2)];
+    for (option, bound) in options {
+        let job = small("test_resnet", option, 1);
+        let difference = (first_loss(&job) / reference - 1.0).abs();
+        println!("{option:?}: the loss is {difference:.1e} from float32's");
+        assert!(difference > 0.0 && difference < bound, "{option}: {difference:e}");
+        edit(&job.file(), |text| text.replace(option, ""));
+        assert!(String::from_utf8_lossy(&expect(&mut train_small(&job, 1), 2).stderr).contains("recipe."));
+    }
+    let local = small("test_resnet", "batch_norm = \"local\"", 2);
+    let record = fs::read_to_string(local.path("out/runs/tiny-test_resnet-CE-s1/test.json")).unwrap();
+    assert!(record.contains("each of 2 ranks by the statistics of its share; rank 0's running ones"), "{record}");
+}
+
+#[test]
+fn the_learning_rate_is_scaled_to_the_batch_where_asked_and_the_figures_say_so() {
+    let job = TinyJob::new("lr_batch = 4").with_epochs(1);
+    let output = expect(&mut job.train(1), 0);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("scaled"));
+    // 0.01 for a batch of 4, twice that for one of 8.
+    assert!(fs::read_to_string(job.run("metrics.csv")).unwrap().contains("\n0,0.02,"));
 }
 
 #[test]
@@ -284,4 +380,40 @@ fn wrong_names_are_answered_with_the_valid_ones() {
     edit(&job.file(), |text| text.replace("resnet18", "resnet19"));
     let unknown = expect(on_ranks(1).arg("train").arg(job.file()).args(["--index", "0"]), 2);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("resnet18"));
+}
+
+#[test]
+fn the_doctor_rehearses_a_run_and_leaves_nothing_behind() {
+    let job = TinyJob::new("");
+    for ranks in [1, 2] {
+        let mut command = on_ranks(ranks);
+        let output = command.arg("doctor").arg(job.file()).arg("--json").output().unwrap();
+        // This machine may have faults of its own; they end in 5.
+        assert!(matches!(output.status.code(), Some(0 | 5)), "{}", String::from_utf8_lossy(&output.stderr));
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let speeds = &answer["speeds"];
+        assert_eq!((speeds["run"].as_str(), speeds["ranks"].as_u64()), (Some(RUN), Some(ranks as u64)));
+        for figure in ["first_read", "decoding", "stepping", "step_s"] {
+            assert!(speeds[figure].as_f64().unwrap() > 0.0, "{figure}: {speeds}");
+        }
+        assert_eq!(speeds["all_reduce_s"].is_null(), ranks == 1);
+    }
+    assert!(!job.path("out/runs").exists());
+    fs::remove_dir_all(job.path("out/images")).unwrap();
+    let output = on_ranks(1).arg("doctor").arg(job.file()).arg("--json").output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(answer["speeds"].is_null(), "nothing is prepared, so nothing is measured");
+}
+
+#[test]
+fn an_epoch_s_time_is_told_in_words_and_in_shares() {
+    let job = TinyJob::new("");
+    let output = expect(&mut job.train(1), 0);
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(log.contains(" images/s, about ") && log.contains("waiting for data ") && log.contains("computing "), "{log}");
+    let times = fs::read_to_string(job.run("timing.csv")).unwrap();
+    for row in times.lines().skip(1) {
+        let shares: Vec<f64> = row.split(',').skip(4).map(|share| share.parse().unwrap()).collect();
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-3, "{times}");
+    }
 }

@@ -19,8 +19,9 @@ use crate::telemetry::Speeds;
   srun --ntasks=2 --gpus-per-node=h100:1 bioscan-hpc doctor --json | jq .findings
   mpirun -n 2 bioscan-hpc doctor jobs/mine.toml --index 3
 
-With a job whose images are prepared it also measures, for some seconds, how fast this machine decodes
-them and takes the steps of one run, and under several ranks how long they take to add up its gradients.
+With a job whose images are prepared it also measures, for some seconds, how fast this machine
+decodes them and takes the steps of one run, and under several ranks how long adding up its
+gradients takes.
 
 Exit code 5: something is wrong; the setting that mends it stands beside it.
 With --json: {facts, speeds, findings: [{what, setting}]}.")]

@@ -15,10 +15,11 @@ use crate::transfer::{Entry, Fetched, Manifest, Outcome, Plan, Request, State, f
   bioscan-hpc fetch bioscan-1m/metadata weights --to $SCRATCH/bioscan
   bioscan-hpc fetch --manifest files.toml --to data
 
-On a cluster, run it where there is internet: on a login or data-transfer node. What was cut off goes on where it
-stopped; what is here is not taken again. A file is visible under its own name only once its length, and its hash where
-one is published, are right. Entries marked unverified were not downloaded by whoever wrote the list. HF_TOKEN, or a file
-of mode 600 named by HF_TOKEN_PATH, is shown to huggingface.co alone. Exit code 4 where a file could not be had.")]
+On a cluster, run it where there is internet: on a login or data-transfer node. What was cut off
+goes on where it stopped; what is here is not taken again. A file is visible under its own name only
+once its length, and its hash where one is published, are right. Entries marked unverified were not
+downloaded by whoever wrote the list. HF_TOKEN, or a file of mode 600 named by HF_TOKEN_PATH, is
+shown to huggingface.co alone. Exit code 4 where a file could not be had.")]
 pub struct Args {
     /// Names, or beginnings of names (bioscan-5m/cropped_256); all files without any
     names: Vec<String>,

@@ -62,7 +62,7 @@ enum Command {
     Synth(synth::Args),
     /// Bring your own photographs and labels into the published layout
     Import(import::Args),
-    /// Take the published files, checkpoints and weights from where they are published
+    /// Take the published files and weights from where they are published
     #[cfg(feature = "net")]
     Fetch(fetch::Args),
     /// Check, count, split, clean, document and convert the metadata

@@ -133,11 +133,7 @@ impl OnDevice {
         let loaded = crate::comm::tensor_ext::load_cuda();
         let found = loaded.is_ok() && tch::Cuda::is_available();
         match (self.device, found) {
-            (_, true) if world.size() > 1 => {
-                Err(Error::usage("several ranks on GPUs are not built yet")
-                    .with_help("use one rank, or `--device cpu` for several"))
-            }
-            (_, true) => Ok(tch::Device::Cuda(0)),
+            (_, true) => gpu_of(world).map(tch::Device::Cuda),
             (Device::Cuda, false) => {
                 let why = loaded.err().map_or_else(|| "the driver shows none".to_owned(), |error| error.to_string());
                 Err(Error::usage(format!("no GPU can be used: {why}")).with_help("ask Slurm for one, or take `--device cpu`"))
@@ -168,6 +164,18 @@ fn stage_folder(named: &OsStr) -> Result<PathBuf> {
     std::env::var_os("SLURM_TMPDIR").map(PathBuf::from).ok_or_else(|| {
         Error::usage("`--stage` needs a folder: SLURM_TMPDIR is not set").with_help("name one, as in `--stage=/local/me`")
     })
+}
+
+/// The GPU that this rank computes on.
+#[cfg(feature = "mpi")]
+fn gpu_of(world: &World) -> Result<usize> {
+    if world.size() == 1 { Ok(0) } else { crate::comm::nccl::gpu_of_this_rank() }
+}
+
+/// The GPU of a process alone.
+#[cfg(not(feature = "mpi"))]
+fn gpu_of(_alone: &World) -> Result<usize> {
+    Ok(0)
 }
 
 /// Runs `train`.

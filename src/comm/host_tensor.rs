@@ -29,6 +29,10 @@ impl HostTensor {
 
     /// Its elements, row by row; `None` while a tensor that [`rows`](Self::rows) gave, or one that libtorch made of it, is alive.
     pub fn values_mut(&mut self) -> Option<&mut [f32]> {
+        // A tensor without elements has no memory either.
+        if self.is_empty() {
+            return Some(&mut []);
+        }
         // SAFETY: the handle is live.
         if unsafe { bridge::bioscan_storage_uses(self.0.as_ptr()) } != 1 {
             return None;
@@ -62,5 +66,6 @@ mod tests {
         assert!(host.values_mut().is_none());
         drop(product);
         assert_eq!(host.values_mut().unwrap()[5], 6.0);
+        assert!(HostTensor::new(&[0, 2]).unwrap().values_mut().unwrap().is_empty());
     }
 }

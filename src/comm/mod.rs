@@ -4,15 +4,21 @@
 //! another way, through libtorch's own process group over the same MPI.
 
 #[cfg(feature = "torch")]
+pub mod batch_norm;
+#[cfg(feature = "torch")]
 mod bridge;
 #[cfg(feature = "torch")]
 pub mod host_tensor;
 #[cfg(feature = "mpi")]
 mod mpi_ranks;
 #[cfg(all(feature = "mpi", feature = "torch"))]
+pub mod nccl;
+#[cfg(all(feature = "mpi", feature = "torch"))]
 pub mod process_group;
 #[cfg(all(feature = "mpi", feature = "torch"))]
 pub mod reducer;
+#[cfg(feature = "torch")]
+pub mod shares;
 pub mod signals;
 #[cfg(feature = "torch")]
 pub mod tensor_ext;

@@ -61,7 +61,7 @@ impl<'world> ProcessGroup<'world> {
 
     /// Adds up `tensor` over all ranks, in place; every rank ends with the same bits.
     ///
-    /// Takes a contiguous tensor in main memory, of the same shape on all ranks: float32, float64 or integers.
+    /// Takes a contiguous tensor in main memory, of the same shape on all ranks: floats of 16, 32 or 64 bits, or integers.
     ///
     /// # Errors
     /// For any other tensor, and when not all ranks arrive before the time-out.
@@ -96,6 +96,18 @@ impl<'world> ProcessGroup<'world> {
         finished(unsafe { bridge::bioscan_group_barrier(self.as_ptr()) })
     }
 
+    /// Begins to find the largest `value` of all ranks, while the caller goes on.
+    ///
+    /// # Errors
+    /// When an earlier collective has failed.
+    pub fn begin_all_max(&self, value: i64) -> Result<Agreement<'_>> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: the group is live; `handle` is written on success.
+        finished(unsafe { bridge::bioscan_agreement_new(self.as_ptr(), value, &raw mut handle) })?;
+        let handle = NonNull::new(handle).expect("a call without a message has set the handle");
+        Ok(Agreement { handle, group: PhantomData })
+    }
+
     pub(super) fn as_ptr(&self) -> *const bridge::Group {
         self.handle.as_ptr()
     }
@@ -107,6 +119,33 @@ impl Drop for ProcessGroup<'_> {
         if let Err(error) = finished(unsafe { bridge::bioscan_group_free(self.handle.as_ptr()) }) {
             tracing::warn!("closing the process group: {error}");
         }
+    }
+}
+
+/// The largest value of all ranks, on its way.
+#[derive(Debug)]
+pub struct Agreement<'group> {
+    handle: NonNull<bridge::Agreement>,
+    group: PhantomData<&'group ProcessGroup<'group>>,
+}
+
+impl Agreement<'_> {
+    /// The value, once every rank has named its own.
+    ///
+    /// # Errors
+    /// When not all do before the time-out.
+    pub fn wait(self) -> Result<i64> {
+        let mut largest = 0;
+        // SAFETY: the handle is live until `self` is dropped; `largest` is written on success.
+        finished(unsafe { bridge::bioscan_agreement_wait(self.handle.as_ptr(), &raw mut largest) })?;
+        Ok(largest)
+    }
+}
+
+impl Drop for Agreement<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `bioscan_agreement_new`; the collective, if it still runs, holds its own tensor.
+        unsafe { bridge::bioscan_agreement_free(self.handle.as_ptr()) }
     }
 }
 

@@ -113,45 +113,6 @@ impl Drop for Reducer<'_> {
     }
 }
 
-/// What a rank multiplies its mean loss by, so that the Reducer's mean over ranks is the mean over all samples:
-/// `local · ranks / global`.
-///
-/// 1 where all ranks hold as many samples, 0 on a rank that got none of a last, partial batch (see [`zero_loss`]).
-#[must_use]
-pub fn loss_weight(local_samples: usize, global_samples: usize, ranks: usize) -> f64 {
-    debug_assert!(local_samples <= global_samples, "a rank's samples are among the batch's");
-    if global_samples == 0 { 0.0 } else { (local_samples * ranks) as f64 / global_samples as f64 }
-}
-
-/// The loss of a rank without samples: zero, with a gradient of zero in every parameter, so that the rank takes part in the
-/// reductions that the others wait for.
-pub fn zero_loss(parameters: &[Tensor]) -> Tensor {
-    parameters.iter().map(|parameter| parameter.sum(parameter.kind()) * 0.0).sum()
-}
-
 fn bytes(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weighted_means_over_ranks_are_the_mean_over_samples() {
-        // 7 samples over 3 ranks: 4, 3 and none. Losses 1, 1, 1, 1 | 8, 8, 8 have the mean 28 / 7 = 4.
-        let weighted = [1.0 * loss_weight(4, 7, 3), 8.0 * loss_weight(3, 7, 3), 0.0 * loss_weight(0, 7, 3)];
-        assert!((weighted.iter().sum::<f64>() / 3.0 - 4.0).abs() < 1e-15);
-        assert_eq!(loss_weight(4, 8, 2), 1.0);
-    }
-
-    #[test]
-    fn a_zero_loss_reaches_every_parameter() {
-        let parameters = [Tensor::from_slice(&[1.0, -2.0]).set_requires_grad(true), Tensor::from(5.0).set_requires_grad(true)];
-        let loss = zero_loss(&parameters);
-        loss.backward();
-        assert_eq!(loss.double_value(&[]), 0.0);
-        assert_eq!(Vec::<f64>::try_from(parameters[0].grad()).unwrap(), [0.0, 0.0]);
-        assert_eq!(parameters[1].grad().double_value(&[]), 0.0);
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::bridge;
 use crate::error::{Error, Result};
-use tch::Tensor;
+use tch::{Device, TchError, Tensor};
 
 /// Sets the gradients of `parameters` to None, as PyTorch's `zero_grad(set_to_none=True)`.
 ///
@@ -16,6 +16,60 @@ pub fn clear_gradients(parameters: &[Tensor]) -> Result<()> {
     // SAFETY: the handles are live tensors, borrowed for the length of the call.
     let message = unsafe { bridge::bioscan_clear_gradients(handles.as_ptr(), handles.len()) };
     bridge::outcome(message).map_err(|error| Error::library("libtorch", error))
+}
+
+/// The constants of a step of SGD.
+#[derive(Clone, Copy, Debug)]
+pub struct SgdStep {
+    /// η.
+    pub lr: f64,
+    /// μ.
+    pub momentum: f64,
+    /// λ.
+    pub weight_decay: f64,
+    /// Nesterov's form.
+    pub nesterov: bool,
+}
+
+/// Moves `parameters` by their gradients with libtorch's fused kernel, and `velocities` with them: `g ← ∇ + λw`, `v ← μv + g`,
+/// `w ← w − η(g + μv)` (Nesterov) or `w − ηv`. One launch for many tensors on a GPU. A parameter without a gradient stays as it is.
+///
+/// # Errors
+/// Where a parameter, its gradient and its velocity do not lie alike in memory, and what libtorch refuses.
+pub fn sgd_step(parameters: &[Tensor], velocities: &[Tensor], step: SgdStep) -> Result<()> {
+    debug_assert_eq!(parameters.len(), velocities.len(), "a velocity for each parameter");
+    let SgdStep { lr, momentum, weight_decay, nesterov } = step;
+    let (weights, memory) = (bridge::handles(parameters), bridge::handles(velocities));
+    let options = bridge::SgdOptions { lr, momentum, weight_decay, nesterov };
+    let count = weights.len().min(memory.len());
+    // SAFETY: the handles are live tensors, borrowed for the length of the call, `count` of each.
+    let message = unsafe { bridge::bioscan_sgd_step(weights.as_ptr(), memory.as_ptr(), count, &raw const options) };
+    bridge::outcome(message).map_err(|error| Error::library("libtorch", error))
+}
+
+/// Computes `work` with convolutions and matrix products in bfloat16 and all else as PyTorch's autocast has it; parameters stay
+/// float32, and so do their gradients. The backward pass follows the kinds of the forward pass and needs no such care.
+pub fn in_bfloat16<T>(device: Device, work: impl FnOnce() -> T) -> T {
+    /// Leaves autocast even where `work` panics.
+    struct Inside(bool);
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            // SAFETY: sets state of this thread; entered below.
+            unsafe { bridge::bioscan_autocast_leave(self.0) }
+        }
+    }
+    let inside = Inside(device.is_cuda());
+    // SAFETY: sets state of this thread, which `inside` takes back.
+    unsafe { bridge::bioscan_autocast_enter(inside.0) };
+    work()
+}
+
+/// The same `[N, C, H, W]`, with the channels of a place side by side in memory; libtorch takes the hint from the strides.
+///
+/// # Errors
+/// For other than four dimensions, in libtorch's words.
+pub fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
 }
 
 /// Loads libtorch's CUDA half, which the linker leaves out because no symbol asks for it.
@@ -52,6 +106,38 @@ mod tests {
             clear_gradients(std::slice::from_ref(&weight)).unwrap();
             assert!(!weight.grad().defined());
         }
+    }
+
+    #[test]
+    fn bfloat16_holds_inside_and_not_after_and_gradients_stay_float32() {
+        let weight = Tensor::from_slice(&[1.0f32, 2.0]).view([1, 2]).set_requires_grad(true);
+        let x = Tensor::from_slice(&[1.0f32, 0.001]).view([1, 2]);
+        let product = || x.linear(&weight, None::<Tensor>);
+        let inside = in_bfloat16(Device::Cpu, product);
+        assert_eq!((inside.kind(), product().kind()), (Kind::BFloat16, Kind::Float));
+        inside.sum(Kind::Float).backward();
+        assert_eq!(weight.grad().kind(), Kind::Float);
+        assert!(std::panic::catch_unwind(|| in_bfloat16(Device::Cpu, || panic!("inside"))).is_err());
+        assert_eq!(product().kind(), Kind::Float);
+    }
+
+    #[test]
+    fn channels_last_changes_strides_and_no_value() {
+        let x = Tensor::arange(24, (Kind::Int64, Device::Cpu)).view([1, 2, 3, 4]);
+        let last = channels_last(&x).unwrap();
+        assert_eq!((last.size(), last.stride()), (x.size(), vec![24, 1, 8, 2]));
+        assert!(last.equal(&x));
+    }
+
+    #[test]
+    fn tensors_that_lie_differently_are_not_stepped_over() {
+        let weight = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        weight.sum(Kind::Float).backward();
+        let step = SgdStep { lr: 1.0, momentum: 0.9, weight_decay: 0.0, nesterov: true };
+        let turned = Tensor::zeros([3, 2], (Kind::Float, Device::Cpu)).transpose(0, 1);
+        let refused = sgd_step(std::slice::from_ref(&weight), &[turned], step).unwrap_err();
+        assert!(refused.to_string().contains("lie differently"), "{refused}");
+        assert_eq!(weight.abs().max().double_value(&[]), 0.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Experiment, Format, Grid, Init, Preprocess, Sweep, from_file};
+use crate::config::{Experiment, Format, Grid, Preprocess, Recipe, Sweep, from_file};
 use crate::error::{Error, Result};
 
 /// A job file, complete.
@@ -70,137 +70,6 @@ impl Default for Split {
     }
 }
 
-/// How a run is trained. The defaults are the paper's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Recipe {
-    /// What the weights are before the first step.
-    #[serde(skip_serializing_if = "Init::is_default")]
-    pub init: Init,
-    /// Passes over the training set.
-    pub epochs: u64,
-    /// Images a step, over all ranks together.
-    pub global_batch: usize,
-    /// Learning rate of the first epochs; never scaled by itself.
-    pub lr: f64,
-    /// SGD momentum.
-    pub momentum: f64,
-    /// Nesterov's form of it.
-    pub nesterov: bool,
-    /// L2 penalty on every parameter.
-    pub weight_decay: f64,
-    /// 0-based epochs at whose start the learning rate is multiplied by `lr_decay`.
-    pub milestones: Vec<u64>,
-    /// See `milestones`.
-    pub lr_decay: f64,
-    /// γ of the focal loss.
-    pub focal_gamma: f64,
-    /// The square the network sees.
-    pub crop: Crop,
-    /// Precision of the arithmetic.
-    pub precision: Precision,
-    /// Threads a rank; 0 takes what Slurm or the machine gives. Recorded, because a sum's last bits depend on it.
-    pub threads: usize,
-    /// Which of the containers that preprocessing wrote is read. All hold the same bytes, so it changes no result.
-    pub images: Format,
-    /// A checkpoint is saved every so many steps besides the end of each epoch; 0 saves at the ends alone.
-    pub checkpoint_steps: u64,
-    /// And whenever so many minutes have passed since the last one; 0 never does.
-    pub checkpoint_minutes: f64,
-    /// What a batch whose loss is no number comes to.
-    pub on_nonfinite: OnNonFinite,
-    /// What differs on one value of an axis: `[train.for.vit_tiny_patch16_224]`, `[train.for.large]`.
-    #[serde(rename = "for", skip_serializing_if = "BTreeMap::is_empty")]
-    pub changes: BTreeMap<String, RecipeChange>,
-}
-
-impl Default for Recipe {
-    fn default() -> Self {
-        Self {
-            init: Init::Pretrained,
-            epochs: 100,
-            global_batch: 32,
-            lr: 1e-3,
-            momentum: 0.9,
-            nesterov: true,
-            weight_decay: 1e-4,
-            milestones: vec![20, 25],
-            lr_decay: 0.1,
-            focal_gamma: 2.0,
-            crop: Crop::default(),
-            precision: Precision::Float32,
-            threads: 0,
-            images: Format::Pack,
-            checkpoint_steps: 0,
-            checkpoint_minutes: 10.0,
-            on_nonfinite: OnNonFinite::Stop,
-            changes: BTreeMap::new(),
-        }
-    }
-}
-
-impl Recipe {
-    /// The settings that change a run's result, the others as if left out: threads, the container that is read and checkpoints only place
-    /// the work, and the first weights are told by their hash.
-    #[must_use]
-    pub fn of_the_result(&self) -> Self {
-        let Self { init, threads, images, checkpoint_steps, checkpoint_minutes, .. } = Self::default();
-        Self { init, threads, images, checkpoint_steps, checkpoint_minutes, ..self.clone() }
-    }
-}
-
-/// The square the network sees.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Crop {
-    /// The shorter side is resized to this before the crop, in pixels.
-    pub resize: u32,
-    /// Side of the square in pixels.
-    pub size: u32,
-    /// Random position and flip in training; the middle otherwise.
-    pub augment: bool,
-}
-
-impl Default for Crop {
-    fn default() -> Self {
-        Self { resize: 256, size: 224, augment: true }
-    }
-}
-
-/// Precision of the arithmetic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floats throughout: the reference.
-    Float32,
-}
-
-/// What a batch whose loss is NaN or infinite comes to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnNonFinite {
-    /// The run ends with an error that names the batch; the checkpoint before it is intact.
-    #[default]
-    Stop,
-    /// The batch moves no weight, and is counted and recorded. To know it before the weights move costs a look at the loss, and under
-    /// several ranks a message, in every step.
-    Skip,
-}
-
-/// What differs from the recipe on one value of an axis.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RecipeChange {
-    /// See [`Recipe::init`].
-    pub init: Option<Init>,
-    /// See [`Recipe::epochs`].
-    pub epochs: Option<u64>,
-    /// See [`Recipe::global_batch`].
-    pub global_batch: Option<usize>,
-    /// See [`Recipe::lr`].
-    pub lr: Option<f64>,
-}
-
 impl Job {
     /// Reads a job file, fills in what it leaves out and checks what a type cannot.
     pub fn load(path: &Path) -> Result<Self> {
@@ -229,31 +98,13 @@ impl Job {
     /// The recipe of one experiment: the job's, with what differs on its partition, size, task, backbone and loss.
     #[must_use]
     pub fn recipe_for(&self, experiment: &Experiment) -> Recipe {
-        let mut recipe = Recipe { changes: BTreeMap::new(), ..self.train.clone() };
-        // From the widest to the narrowest, so that the narrowest has the last word.
-        for value in experiment.id.axis_values() {
-            if let Some(change) = self.train.changes.get(value) {
-                recipe.init = change.init.unwrap_or(recipe.init);
-                recipe.epochs = change.epochs.unwrap_or(recipe.epochs);
-                recipe.global_batch = change.global_batch.unwrap_or(recipe.global_batch);
-                recipe.lr = change.lr.unwrap_or(recipe.lr);
-            }
-        }
-        recipe
+        self.train.on(experiment.id.axis_values())
     }
 
     fn check(&self) -> Result<()> {
         let faults = [
             (self.name.is_empty() || self.name.contains(['/', ' ']), "`name` must be one word without `/`"),
-            (self.train.global_batch == 0, "`train.global_batch` must be at least 1"),
-            (self.train.epochs == 0, "`train.epochs` must be at least 1"),
-            (!(self.train.lr > 0.0 && self.train.lr.is_finite()), "`train.lr` must be a positive number"),
-            (
-                !(self.train.checkpoint_minutes >= 0.0 && self.train.checkpoint_minutes.is_finite()),
-                "`train.checkpoint_minutes` must be 0 or a positive number",
-            ),
-            (self.train.crop.size == 0, "`train.crop.size` must be at least 1 pixel"),
-            (self.train.crop.resize < self.train.crop.size, "`train.crop.resize` must not be smaller than `train.crop.size`"),
+            (self.train.fault().is_some(), self.train.fault().unwrap_or_default()),
             (self.grid.experiments().is_empty(), "the grid has no experiments: every axis needs a value"),
             (self.grid.idle_exclusion().is_some(), "a line of `grid.exclude` leaves nothing out: is a value misspelled?"),
             (self.sweep.fault().is_some(), self.sweep.fault().unwrap_or_default()),

@@ -7,6 +7,7 @@ mod init;
 mod job;
 mod load;
 mod preprocess;
+mod recipe;
 mod run;
 mod shaping;
 mod sweep;
@@ -18,8 +19,9 @@ pub use cluster::{
 pub use exclusion::Exclusion;
 pub use experiment::{Experiment, ExperimentId, Grid, Loss, Partition};
 pub use init::Init;
-pub use job::{Crop, Job, OnNonFinite, Paths, Precision, Recipe, RecipeChange, Split};
+pub use job::{Job, Paths, Split};
 pub use load::{from_file, from_text, nearest};
 pub use preprocess::{CropTool, Detector, Extend, Fill, Fit, Format, Hdf5Layout, Orientation, Package, Preprocess};
+pub use recipe::{BatchNorm, Crop, OnNonFinite, Precision, RankPatience, Recipe, RecipeChange};
 pub use run::{Fingerprints, RunConfig};
 pub use sweep::{Sweep, Wish};

@@ -1,5 +1,6 @@
 //! The `[preprocess]` table of a job: what each image becomes, and in which containers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Preprocess {
     pub orientation: Orientation,
     /// How an HDF5 file is laid out.
     pub hdf5_layout: Hdf5Layout,
+    /// Attributes of the HDF5 file's group, in the published layout: a licence, whom to name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hdf5_attributes: BTreeMap<String, String>,
     /// What finds the specimen.
     pub detector: Detector,
     /// What is made of its box.
@@ -44,6 +48,7 @@ impl Default for Preprocess {
             formats: vec![],
             orientation: Orientation::Ignore,
             hdf5_layout: Hdf5Layout::Published,
+            hdf5_attributes: BTreeMap::new(),
             detector: Detector::None,
             crop: CropTool::default(),
             threads: 0,
@@ -93,6 +98,12 @@ impl Preprocess {
             ),
             (!(self.crop.extension >= 1.0 && self.crop.extension <= 10.0), "`preprocess.crop.extension` must be 1..10"),
             (self.crop.batch == 0, "`preprocess.crop.batch` must be at least 1"),
+            (
+                self.hdf5_attributes
+                    .iter()
+                    .any(|(name, text)| name.is_empty() || name == "Description" || name.contains('\0') || text.contains('\0')),
+                "`preprocess.hdf5_attributes` may not hold `Description`, which is there already, an empty name, or a NUL",
+            ),
         ];
         match faults.into_iter().find(|(wrong, _)| *wrong) {
             Some((_, message)) => Err(Error::usage(message)),

@@ -122,6 +122,7 @@ mod tests {
         other.recipe.checkpoint_steps = 100;
         other.recipe.checkpoint_minutes = 0.5;
         other.recipe.images = Format::Hdf5;
+        other.recipe.ranks.timeout_s = 5;
         assert_eq!(config().hash().unwrap(), other.hash().unwrap());
         other.recipe.lr = 0.5;
         other.id.loss = Loss::Focal;

@@ -7,11 +7,7 @@ use serde_json::{Value, json};
 
 use crate::curate::about::About;
 use crate::curate::files::DatasetFile;
-
-/// Columns of whole numbers and of numbers with a fraction; all others are text.
-const WHOLE: [&str; 5] =
-    ["chunk_number", "image_measurement_value", "inferred_ranks", "index_bioscan_1M_insect", "barcode_length"];
-const FRACTIONS: [&str; 4] = ["coord-lat", "coord-lon", "area_fraction", "scale_factor"];
+use crate::dataset::schema::Kind;
 
 /// The document. `columns` are those of the table `metadata`, which is one of `files`.
 #[must_use]
@@ -131,10 +127,10 @@ fn file_set(file: &DatasetFile) -> Option<Value> {
 }
 
 fn field(metadata: &str, column: &str) -> Value {
-    let kind = match column {
-        _ if WHOLE.contains(&column) => "sc:Integer",
-        _ if FRACTIONS.contains(&column) => "sc:Float",
-        _ => "sc:Text",
+    let kind = match Kind::of(column) {
+        Kind::Whole => "sc:Integer",
+        Kind::Fraction => "sc:Float",
+        Kind::Text => "sc:Text",
     };
     json!({
         "@type": "cr:Field",

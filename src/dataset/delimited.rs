@@ -29,12 +29,14 @@ pub(in crate::dataset) struct Delimited {
     columns: Columns,
     reader: csv::Reader<Bounded>,
     line: u64,
+    /// Whether the last cell of the row read last holds a line's end, and whether it ends with one.
+    last_cell: (bool, bool),
 }
 
 impl Delimited {
     /// Reads the header of `file`.
     pub(in crate::dataset) fn open(path: &Path, file: File, delimiter: u8, quoting: Quoting) -> Result<Self> {
-        let bounded = Bounded { file, given: 0, allowed: LONGEST_ROW, last: b'\n' };
+        let bounded = Bounded { file, given: 0, allowed: LONGEST_ROW, tail: [b'\n'; 3] };
         let mut builder = csv::ReaderBuilder::new();
         builder.delimiter(delimiter).quoting(quoting == Quoting::Standard).buffer_capacity(BUFFER as usize);
         let mut reader = builder.from_reader(bounded);
@@ -44,7 +46,7 @@ impl Delimited {
         }
         // Excel begins its files with a byte-order mark, which would make the first column unfindable.
         let names = header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
-        Ok(Self { path: path.to_owned(), columns: Columns::new(path, names)?, reader, line: 1 })
+        Ok(Self { path: path.to_owned(), columns: Columns::new(path, names)?, reader, line: 1, last_cell: (false, false) })
     }
 }
 
@@ -66,8 +68,13 @@ impl ReadRows for Delimited {
                 return Err(explain(&self.path, line, self.columns.names(), torn, error));
             }
         };
+        if !more {
+            return if self.is_open_quoted() { Err(never_closed(&self.path, self.line)) } else { Ok(false) };
+        }
         self.line = row.position().map_or(self.line, csv::Position::line);
-        Ok(more)
+        let last = row.iter().next_back().unwrap_or_default();
+        self.last_cell = (last.contains('\n'), last.ends_with('\n'));
+        Ok(true)
     }
 
     fn place(&self) -> String {
@@ -75,7 +82,20 @@ impl ReadRows for Delimited {
     }
 
     fn ends_whole(&self) -> bool {
-        self.reader.get_ref().last == b'\n'
+        self.reader.get_ref().tail[2] == b'\n'
+    }
+}
+
+impl Delimited {
+    /// Whether the file ended within quotation marks. The parser takes the end of the file for the end of the cell; but then the last bytes
+    /// of the file are the cell's own, and not a closing mark and the end of a line.
+    fn is_open_quoted(&self) -> bool {
+        let (holds_line_end, ends_with_one) = self.last_cell;
+        match self.reader.get_ref().tail {
+            [b'\n', b'"', b'\n'] | [b'"', b'\r', b'\n'] => false,
+            [.., b'\n'] => ends_with_one,
+            [.., last] => holds_line_end && last != b'"',
+        }
     }
 }
 
@@ -86,8 +106,8 @@ struct Bounded {
     given: u64,
     /// Bytes it may hand out, give or take a buffer.
     allowed: u64,
-    /// The last byte handed out.
-    last: u8,
+    /// The last bytes handed out.
+    tail: [u8; 3],
 }
 
 impl Read for Bounded {
@@ -97,9 +117,15 @@ impl Read for Bounded {
         }
         let count = self.file.read(buffer)?;
         self.given += count as u64;
-        self.last = buffer.get(..count).and_then(<[u8]>::last).copied().unwrap_or(self.last);
+        for byte in buffer.get(count.saturating_sub(3)..count).unwrap_or_default() {
+            self.tail = [self.tail[1], self.tail[2], *byte];
+        }
         Ok(count)
     }
+}
+
+fn never_closed(path: &Path, line: u64) -> Error {
+    Error::input(path, format!("line {line}: a quotation mark is never closed")).with_help("--no-quotes reads them as text")
 }
 
 /// Names the line, where it can the column, and what is wrong with it, in the words of a table. `line` is where the row begins; `torn`
@@ -250,6 +276,18 @@ mod tests {
         let mut table = open(&path).unwrap();
         for_each(table.as_mut(), |_, _, _| Ok(())).unwrap();
         assert!(!table.ends_whole());
+    }
+
+    #[test]
+    fn a_quotation_mark_that_is_never_closed_loses_no_row_in_silence() {
+        for text in ["a\tb\n1\t\"2\n3\t4\n", "a\tb\n1\t\"2\n3\t4", "a\tb\n1\t\"2\"\"\n"] {
+            let (_folder, path) = file("m.tsv", text);
+            assert!(rows(&path).unwrap_err().to_string().ends_with("line 2: a quotation mark is never closed"), "{text:?}");
+        }
+        for text in ["a\tb\n1\t\"2\n\"\n", "a\tb\n1\t\"2\n\"\r\n", "a\tb\n1\t\"2\n\"", "a\tb\n1\t\"2\n\"\n3\t4\n"] {
+            let (_folder, path) = file("m.tsv", text);
+            assert_eq!(rows(&path).unwrap()[0], vec!["1", "2\n"], "{text:?}");
+        }
     }
 
     #[test]

@@ -15,18 +15,13 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
 
-use crate::dataset::record::{CHUNK_NUMBER, StringRecord};
+use crate::dataset::record::StringRecord;
+use crate::dataset::schema::Kind;
 use crate::dataset::table::WriteRows;
 use crate::error::{Error, Result};
 
 /// Rows of a row group: about 50 MB of the published metadata, and all that is held in memory.
 const ROWS: usize = 1 << 15;
-
-/// Columns of whole numbers.
-const WHOLE: [&str; 4] = [CHUNK_NUMBER, "image_measurement_value", "inferred_ranks", "index_bioscan_1M_insect"];
-
-/// Columns of numbers with a fraction.
-const FRACTIONS: [&str; 4] = ["coord-lat", "coord-lon", "area_fraction", "scale_factor"];
 
 /// The cells of one column that are not written yet; `None` is null.
 enum Cells {
@@ -37,10 +32,10 @@ enum Cells {
 
 impl Cells {
     fn of(column: &str) -> Self {
-        match column {
-            _ if WHOLE.contains(&column) => Self::Whole(Vec::new()),
-            _ if FRACTIONS.contains(&column) => Self::Fraction(Vec::new()),
-            _ => Self::Text(Vec::new()),
+        match Kind::of(column) {
+            Kind::Whole => Self::Whole(Vec::new()),
+            Kind::Fraction => Self::Fraction(Vec::new()),
+            Kind::Text => Self::Text(Vec::new()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::dataset::record::{COLUMNS, Column, Columns, IMAGE_FILE, NOT_CLASSIFIED, StringRecord, is_blank};
+use crate::dataset::record::{CHUNK_NUMBER, COLUMNS, Column, Columns, IMAGE_FILE, NOT_CLASSIFIED, StringRecord, is_blank};
 use crate::dataset::role::Role;
 use crate::dataset::split::is_paper;
 use crate::dataset::table::{self, ReadRows};
@@ -87,6 +87,30 @@ impl Schema {
             Self::Bioscan1M if column == "name" || RANKS.contains(&column) => NOT_CLASSIFIED,
             Self::Bioscan1M if is_paper(column) => Role::NoSplit.as_str(),
             _ => "",
+        }
+    }
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text as it stands.
+    Text,
+    /// Whole numbers.
+    Whole,
+    /// Numbers with a fraction.
+    Fraction,
+}
+
+impl Kind {
+    /// Of the published columns, and of those that a cleaning adds; all others are text.
+    #[must_use]
+    pub fn of(column: &str) -> Self {
+        match column {
+            CHUNK_NUMBER | "image_measurement_value" | "inferred_ranks" | "index_bioscan_1M_insect" => Self::Whole,
+            "barcode_length" | "image_width" | "image_height" | "image_bytes" => Self::Whole,
+            "coord-lat" | "coord-lon" | "area_fraction" | "scale_factor" => Self::Fraction,
+            _ => Self::Text,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! JPEG bytes and a rectangle → its pixels alone, the same that a whole decode gives.
 //!
-//! Outside the rectangle libjpeg-turbo leaves out the inverse transform and the colours; only the entropy coding must be gone through
-//! to its end. The turbojpeg crate offers no such decode, so this file, and no other, calls the library that the crate links.
+//! Outside the rectangle libjpeg-turbo leaves out the inverse transform and the colours; only the entropy coding above its last row must
+//! be gone through. So damage below it is not found: whether a file is whole is its container's to say. The turbojpeg crate offers no such decode, so this file, and no other, calls the library that the crate links.
 
 use std::ffi::CStr;
 use std::ops::Range;
@@ -149,12 +149,16 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_ends_early_is_a_fault_even_below_what_is_wanted() {
+    fn a_picture_that_ends_within_what_is_wanted_is_a_fault_and_below_it_nobody_looks() {
         let whole = jpeg(64, 64, 75, Subsamp::Sub2x2, 3);
         let header = header_of(&whole).unwrap();
-        let wanted = Region { columns: 16..32, rows: 0..16 };
         let cut = &whole[..whole.len() - whole.len() / 8];
-        let fault = RegionDecoder::new().unwrap().decode(cut, &header, &wanted, &mut RgbImage::default()).unwrap_err();
-        assert_eq!(fault.reason, crate::image::Reason::Truncated);
+        let reason = |rows| {
+            let wanted = Region { columns: 16..32, rows };
+            let decoded = RegionDecoder::new().unwrap().decode(cut, &header, &wanted, &mut RgbImage::default());
+            decoded.map_err(|fault| fault.reason)
+        };
+        assert_eq!(reason(40..64), Err(crate::image::Reason::Truncated));
+        assert_eq!(reason(0..16), Ok((0, 0)));
     }
 }

@@ -9,7 +9,8 @@ use super::registry::Spec;
 use super::variables::{Variable, Variables};
 use super::weight_file::WeightFile;
 use super::weights::{self, LoadReport};
-use super::{Backbone, safetensors};
+use super::{Backbone, Pass, safetensors};
+use crate::comm::batch_norm::SharedStatistics;
 use crate::error::{Error, Result};
 
 /// A classifier: images `[N, 3, S, S]`, float32 in 0..1 → logits `[N, classes]`.
@@ -93,17 +94,46 @@ impl Model {
         Error::input(path, format!("these weights are not {}'s: {message}", self.spec.name))
     }
 
-    /// Logits `[N, classes]` of images `[N, 3, S, S]`. With `train`, BatchNorm uses the statistics of this batch on this rank
-    /// and moves its running ones; gradients are recorded unless the caller turned them off.
+    /// Logits `[N, classes]` of images `[N, 3, S, S]`. With `train`, BatchNorm uses the statistics of this batch and moves its
+    /// running ones; gradients are recorded unless the caller turned them off.
     ///
     /// # Errors
     /// What libtorch refuses: a wrong shape, kind or device, out of memory.
     pub fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor> {
+        self.pass(images, if train { Pass::Train } else { Pass::Evaluate })
+    }
+
+    /// As [`forward`](Self::forward) in training, where `images` are this process's part, perhaps an empty one, of a batch that
+    /// BatchNorm takes its statistics from. Collective, and so is the backward pass.
+    ///
+    /// # Errors
+    /// As `forward`, and when not all parts come.
+    pub fn forward_together(&self, images: &Tensor, ranks: &dyn SharedStatistics) -> Result<Tensor> {
+        self.pass(images, Pass::TrainTogether(ranks))
+    }
+
+    fn pass(&self, images: &Tensor, pass: Pass<'_>) -> Result<Tensor> {
         let side = self.image_size as i64;
         match images.size().as_slice() {
-            &[_, 3, height, width] if (height, width) == (side, side) => self.network.forward(images, train).map_err(libtorch),
+            &[_, 3, height, width] if (height, width) == (side, side) => self.network.forward(images, pass).map_err(libtorch),
             other => Err(libtorch(format!("{} takes images [N, 3, {side}, {side}], not {other:?}", self.spec.name))),
         }
+    }
+
+    /// Whether it has a BatchNorm, the one layer that looks from one image at another.
+    #[must_use]
+    pub fn has_batch_norm(&self) -> bool {
+        self.variables.iter().any(|variable| !variable.trainable)
+    }
+
+    /// Lays the convolutions' weights out channels last, which a GPU's 16-bit kernels want; images must lie so too. Call it before
+    /// the first backward. States and files are the same either way.
+    ///
+    /// # Errors
+    /// libtorch's own, as out of memory.
+    pub fn to_channels_last(self) -> Result<Self> {
+        self.variables.to_channels_last().map_err(libtorch)?;
+        Ok(self)
     }
 
     /// The trainable tensors in the order of the forward pass, which is the order in which the Reducer's buckets must hold them:

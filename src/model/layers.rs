@@ -2,8 +2,11 @@
 
 use tch::{TchError, Tensor};
 
+use super::Pass;
 use super::init::Init;
 use super::variables::Scope;
+use crate::comm::batch_norm::BatchNorm;
+use crate::comm::tensor_ext::channels_last;
 
 /// A square 2-D convolution, without bias until it takes over a BatchNorm.
 pub(super) struct Conv2d {
@@ -35,11 +38,6 @@ impl Conv2d {
     }
 }
 
-/// The same `[N, C, H, W]`, with the channels of a place side by side in memory; libtorch takes the hint from the strides.
-pub(super) fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
-    x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
-}
-
 /// Batch normalisation over `[N, C, H, W]` with running statistics.
 pub(super) struct BatchNorm2d {
     weight: Tensor,
@@ -62,22 +60,34 @@ impl BatchNorm2d {
         })
     }
 
-    /// Applies it. In training it normalises by the statistics of this batch on this rank and moves the running ones.
+    /// Applies it.
     ///
     /// A single value a channel (one image, reduced to one pixel) has no variance: PyTorch refuses it. Here it is normalised by
     /// the running statistics, which stay as they are, so that an odd last image does not end a run.
-    pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        let values_a_channel: i64 = x.size().iter().enumerate().filter(|&(dim, _)| dim != 1).map(|(_, &length)| length).product();
+    pub fn forward(&self, x: &Tensor, pass: Pass<'_>) -> Result<Tensor, TchError> {
+        let train = match pass {
+            Pass::TrainTogether(ranks) => return ranks.batch_norm(x, self.described()),
+            Pass::Evaluate => false,
+            Pass::Train => {
+                let values: i64 = x.size().iter().enumerate().filter(|&(dim, _)| dim != 1).map(|(_, &length)| length).product();
+                values > 1
+            }
+        };
         x.f_batch_norm(
             Some(&self.weight),
             Some(&self.bias),
             Some(&self.running_mean),
             Some(&self.running_var),
-            train && values_a_channel > 1,
+            train,
             Self::MOMENTUM,
             Self::EPS,
             true,
         )
+    }
+
+    fn described(&self) -> BatchNorm<'_> {
+        let Self { weight, bias, running_mean, running_var } = self;
+        BatchNorm { weight, bias, running_mean, running_var, momentum: Self::MOMENTUM, eps: Self::EPS }
     }
 }
 

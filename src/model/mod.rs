@@ -45,8 +45,21 @@ pub use weights::LoadReport;
 
 use tch::{TchError, Tensor};
 
+use crate::comm::batch_norm::SharedStatistics;
+
 /// A network over declared variables.
 trait Backbone: Send {
-    /// `[N, 3, S, S]` → `[N, classes]`. With `train`, BatchNorm uses and updates the statistics of this batch.
-    fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor, TchError>;
+    /// `[N, 3, S, S]` → `[N, classes]`.
+    fn forward(&self, images: &Tensor, pass: Pass<'_>) -> Result<Tensor, TchError>;
+}
+
+/// What a forward pass is for: which statistics BatchNorm normalises by.
+#[derive(Clone, Copy)]
+enum Pass<'a> {
+    /// Inference: the running ones.
+    Evaluate,
+    /// Training alone: this batch's, which move the running ones.
+    Train,
+    /// Training together: those of the batch that this one is a part of; they move the running ones likewise.
+    TrainTogether(&'a dyn SharedStatistics),
 }

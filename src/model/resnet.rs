@@ -8,10 +8,10 @@ use std::fmt::Display;
 
 use tch::{TchError, Tensor};
 
-use super::Backbone;
 use super::init::Init;
 use super::layers::{BatchNorm2d, Conv2d, Linear};
 use super::variables::Scope;
+use super::{Backbone, Pass};
 
 /// All that tells one ResNet from another.
 #[derive(Clone, Copy)]
@@ -99,8 +99,8 @@ pub(super) fn build(scope: &mut Scope<'_>, classes: usize, architecture: Archite
 }
 
 impl Backbone for ResNet {
-    fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        self.fc.forward(&self.trunk.forward(images, train)?.f_adaptive_avg_pool2d([1, 1])?.f_flatten(1, -1)?)
+    fn forward(&self, images: &Tensor, pass: Pass<'_>) -> Result<Tensor, TchError> {
+        self.fc.forward(&self.trunk.forward(images, pass)?.f_adaptive_avg_pool2d([1, 1])?.f_flatten(1, -1)?)
     }
 }
 
@@ -134,14 +134,14 @@ impl Trunk {
     }
 
     /// `[N, 3, H, W]` → `[N, channels, H/32, W/32]`, sides rounded upwards.
-    pub fn forward(&self, images: &Tensor, train: bool) -> Result<Tensor, TchError> {
+    pub fn forward(&self, images: &Tensor, pass: Pass<'_>) -> Result<Tensor, TchError> {
         let mut x = images.shallow_clone();
         for layer in &self.stem {
-            x = layer.forward(&x, train)?.f_relu_()?;
+            x = layer.forward(&x, pass)?.f_relu_()?;
         }
         x = x.f_max_pool2d(3, 2, 1, 1, false)?;
         for block in &self.blocks {
-            x = block.forward(&x, train)?;
+            x = block.forward(&x, pass)?;
         }
         Ok(x)
     }
@@ -176,10 +176,10 @@ impl ConvBn {
         self.bn.take().map_or(Ok(()), |bn| self.conv.absorb(&bn))
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
+    fn forward(&self, x: &Tensor, pass: Pass<'_>) -> Result<Tensor, TchError> {
         let x = self.conv.forward(x)?;
         match &self.bn {
-            Some(bn) => bn.forward(&x, train),
+            Some(bn) => bn.forward(&x, pass),
             None => Ok(x),
         }
     }
@@ -201,10 +201,10 @@ impl Shortcut {
         Ok(Self { pool, projection: ConvBn::new(scope, conv, bn, (inputs, outputs, 1, stride), Init::Ones)? })
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
+    fn forward(&self, x: &Tensor, pass: Pass<'_>) -> Result<Tensor, TchError> {
         // An odd side is halved upwards, as the branch's convolution halves it.
         let pooled = if self.pool > 1 { &x.f_avg_pool2d(self.pool, self.pool, 0, true, false, None)? } else { x };
-        self.projection.forward(pooled, train)
+        self.projection.forward(pooled, pass)
     }
 }
 
@@ -235,11 +235,11 @@ impl Residual {
         Ok(Self { branch, shortcut })
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        let shortcut = self.shortcut.as_ref().map(|shortcut| shortcut.forward(x, train)).transpose()?;
+    fn forward(&self, x: &Tensor, pass: Pass<'_>) -> Result<Tensor, TchError> {
+        let shortcut = self.shortcut.as_ref().map(|shortcut| shortcut.forward(x, pass)).transpose()?;
         let mut y = x.shallow_clone();
         for (index, layer) in self.branch.iter().enumerate() {
-            y = layer.forward(&y, train)?;
+            y = layer.forward(&y, pass)?;
             if index + 1 < self.branch.len() {
                 y = y.f_relu_()?;
             }

@@ -6,6 +6,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::init::Init;
 use super::weights::Shapes;
+use crate::comm::tensor_ext::channels_last;
 
 /// One named tensor.
 pub(super) struct Variable {
@@ -73,11 +74,17 @@ impl Variables {
 
     /// Changes the kind of every tensor in place, so that the layers see it.
     pub fn to_kind(&self, kind: Kind) -> Result<(), TchError> {
+        self.replace(|tensor| tensor.f_to_kind(kind))
+    }
+
+    /// Lays every tensor of four dimensions out channels last, in place, so that the layers see it.
+    pub fn to_channels_last(&self) -> Result<(), TchError> {
+        self.replace(|tensor| if tensor.dim() == 4 { channels_last(tensor) } else { Ok(tensor.shallow_clone()) })
+    }
+
+    fn replace(&self, changed: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<(), TchError> {
         tch::no_grad(|| {
-            self.iter().try_for_each(|variable| {
-                let converted = variable.tensor.f_to_kind(kind)?;
-                variable.tensor.shallow_clone().f_set_data(&converted)
-            })
+            self.iter().try_for_each(|variable| variable.tensor.shallow_clone().f_set_data(&changed(&variable.tensor)?))
         })
     }
 

@@ -6,10 +6,10 @@
 
 use tch::{TchError, Tensor};
 
-use super::Backbone;
 use super::init::Init;
 use super::layers::{LayerNorm, Linear};
 use super::variables::Scope;
+use super::{Backbone, Pass};
 
 /// The side of a patch, pixels.
 pub(super) const PATCH: usize = 16;
@@ -64,7 +64,7 @@ pub(super) fn build(scope: &mut Scope<'_>, classes: usize, image_size: usize, si
 }
 
 impl Backbone for VisionTransformer {
-    fn forward(&self, images: &Tensor, _train: bool) -> Result<Tensor, TchError> {
+    fn forward(&self, images: &Tensor, _pass: Pass<'_>) -> Result<Tensor, TchError> {
         let patches = self.patches.forward(images)?;
         let cls_token = self.cls_token.f_expand([patches.size()[0], -1, -1], false)?;
         let mut x = Tensor::f_cat(&[cls_token, patches], 1)?.f_add(&self.pos_embed)?;

@@ -24,6 +24,8 @@ pub struct Output {
     path: PathBuf,
     package: String,
     layout: Hdf5Layout,
+    /// Empty for all formats but HDF5 in the published layout.
+    attributes: BTreeMap<String, String>,
 }
 
 /// Says that an output came from exactly these packs; written after the output, it holds the output's hash.
@@ -32,6 +34,8 @@ pub struct Output {
 struct Note {
     packs: String,
     blake3: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: BTreeMap<String, String>,
 }
 
 impl Output {
@@ -44,7 +48,9 @@ impl Output {
         formats.retain(|format| *format != Format::Pack);
         let output = |format: Format| {
             let (path, package) = (product.place.folder.join(format.file_name(&product.name)), product.name.clone());
-            Self { format, path, package, layout: settings.hdf5_layout }
+            let has_attributes = format == Format::Hdf5 && settings.hdf5_layout == Hdf5Layout::Published;
+            let attributes = if has_attributes { settings.hdf5_attributes.clone() } else { BTreeMap::new() };
+            Self { format, path, package, layout: settings.hdf5_layout, attributes }
         };
         formats.into_iter().map(output).collect()
     }
@@ -82,7 +88,7 @@ impl Output {
             }
         }
         writer.finish()?;
-        let note = Note { packs: packs_hash(manifests), blake3: self.hash()? };
+        let note = Note { packs: packs_hash(manifests), blake3: self.hash()?, attributes: self.attributes.clone() };
         let text = serde_json::to_vec_pretty(&note).map_err(|error| Error::library("serde_json", error))?;
         atomic::write(&self.note_path(), &text)?;
         Ok(true)
@@ -103,6 +109,9 @@ impl Output {
         if note.packs != packs_hash(manifests) {
             return Ok(Some("was made from other packs"));
         }
+        if note.attributes != self.attributes {
+            return Ok(Some("was made with other attributes"));
+        }
         Ok((self.hash()? != note.blake3).then_some("differs from what was written"))
     }
 
@@ -113,7 +122,9 @@ impl Output {
             #[cfg(feature = "hdf5")]
             Format::Hdf5 if self.layout == Hdf5Layout::Published => {
                 let description = format!("{}: one JPEG image a dataset, named by its file", self.package);
-                Box::new(Hdf5Writer::create(&self.path, &[("Description", &description)])?)
+                let own = self.attributes.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+                let attributes: Vec<(&str, &str)> = std::iter::once(("Description", description.as_str())).chain(own).collect();
+                Box::new(Hdf5Writer::create(&self.path, &attributes)?)
             }
             #[cfg(feature = "hdf5")]
             Format::Hdf5 => Box::new(Hdf5Writer::create_as(&self.path, self.layout)?),

@@ -11,7 +11,8 @@ pub enum Phase {
     Copying,
     /// Forward, backward and the step of the optimiser.
     Computing,
-    /// For other ranks: what of it is not hidden behind computing.
+    /// For other ranks between two steps. What the backward pass waits for their gradients counts as computing, because libtorch does both
+    /// at once; `doctor` measures it by itself.
     Communicating,
     /// Copying the run to main memory, and waiting for the checkpoint before it to be written.
     Checkpointing,

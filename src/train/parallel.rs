@@ -1,16 +1,20 @@
-//! The ranks of a run → one model: a common start, averaged gradients, common BatchNorm statistics.
+//! The ranks of a run → one model: a common start, averaged gradients, common BatchNorm statistics, a common end.
 //!
 //! The averaging is libtorch's own, buckets overlapped with the backward pass; alone, there is nothing to average.
 
 use std::mem::ManuallyDrop;
+#[cfg(feature = "mpi")]
+use std::time::Duration;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::comm::World;
+use crate::comm::batch_norm::SharedStatistics;
 #[cfg(feature = "mpi")]
-use crate::comm::process_group::{GroupOptions, ProcessGroup};
+use crate::comm::process_group::{Agreement, GroupOptions, ProcessGroup};
 #[cfg(feature = "mpi")]
-use crate::comm::reducer::{Reducer, ReducerOptions, loss_weight, zero_loss};
+use crate::comm::reducer::{Reducer, ReducerOptions};
+use crate::config::RankPatience;
 use crate::error::{Error, Result};
 
 /// All ranks of a run and the process group between them.
@@ -22,12 +26,25 @@ pub struct Team<'world> {
 }
 
 impl<'world> Team<'world> {
-    /// Collective: every rank makes its team, and drops it, at the same place.
-    pub fn of(world: &'world World) -> Result<Self> {
+    /// Collective: every rank makes its team, and drops it, at the same place. With `device` a GPU, the tensors on it travel through
+    /// NCCL.
+    pub fn of(world: &'world World, patience: RankPatience, device: Device) -> Result<Self> {
+        #[cfg(feature = "mpi")]
+        let group = if world.size() > 1 {
+            let group = ProcessGroup::over_mpi(world, options(patience))?;
+            if device.is_cuda() {
+                group.add_nccl(world, options(patience))?;
+            }
+            Some(group)
+        } else {
+            None
+        };
+        #[cfg(not(feature = "mpi"))]
+        let _ = (patience, device);
         Ok(Self {
             world,
             #[cfg(feature = "mpi")]
-            group: (world.size() > 1).then(|| ProcessGroup::over_mpi(world, GroupOptions::default())).transpose()?,
+            group,
         })
     }
 
@@ -60,6 +77,26 @@ impl<'world> Team<'world> {
         Ok(())
     }
 
+    /// Those whose images BatchNorm's statistics are taken from together; `None` alone.
+    pub fn statistics(&self) -> Option<&dyn SharedStatistics> {
+        #[cfg(feature = "mpi")]
+        return self.group.as_ref().map(|group| group as &dyn SharedStatistics);
+        #[cfg(not(feature = "mpi"))]
+        None
+    }
+
+    /// Opens the question whether to stop, which the ranks answer after every step.
+    pub fn ballot(&self) -> Ballot<'_> {
+        Ballot {
+            #[cfg(feature = "mpi")]
+            group: self.group.as_ref(),
+            #[cfg(feature = "mpi")]
+            pending: None,
+            #[cfg(not(feature = "mpi"))]
+            team: std::marker::PhantomData,
+        }
+    }
+
     /// Starts averaging the gradients of `parameters`.
     pub fn average(&self, parameters: &[Tensor]) -> Result<Averaging<'_>> {
         #[cfg(feature = "mpi")]
@@ -72,8 +109,6 @@ impl<'world> Team<'world> {
         Ok(Averaging {
             #[cfg(feature = "mpi")]
             reducer,
-            #[cfg(feature = "mpi")]
-            ranks: self.world.size(),
             #[cfg(not(feature = "mpi"))]
             team: std::marker::PhantomData,
         })
@@ -84,14 +119,12 @@ impl<'world> Team<'world> {
 pub struct Averaging<'team> {
     #[cfg(feature = "mpi")]
     reducer: Option<Reducer<'team>>,
-    #[cfg(feature = "mpi")]
-    ranks: usize,
     #[cfg(not(feature = "mpi"))]
     team: std::marker::PhantomData<&'team ()>,
 }
 
 impl Averaging<'_> {
-    /// To be called before the forward pass of a step.
+    /// To be called before the forward pass whose [`backward`](Self::backward) is a step's last.
     pub fn before_forward(&mut self) -> Result<()> {
         #[cfg(feature = "mpi")]
         if let Some(reducer) = &mut self.reducer {
@@ -100,20 +133,54 @@ impl Averaging<'_> {
         Ok(())
     }
 
-    /// The backward pass of `loss`, the mean over this rank's `local` samples of a global batch of `global`; `None` where it has none.
-    ///
-    /// The mean over ranks of the weighed losses is the mean over the global batch, however unevenly it is shared.
-    pub fn backward(&mut self, loss: Option<Tensor>, local: usize, global: usize, parameters: &[Tensor]) -> Result<()> {
+    /// The backward pass of this rank's part of the loss. With the step's `last`, the gradients of all its parts travel.
+    pub fn backward(&mut self, loss: &Tensor, last: bool) -> Result<()> {
         #[cfg(feature = "mpi")]
         if let Some(reducer) = &mut self.reducer {
-            let weighed = match loss {
-                Some(loss) => loss * loss_weight(local, global, self.ranks),
-                None => zero_loss(parameters),
-            };
-            reducer.prepare_for_backward(&[&weighed])?;
-            return weighed.f_backward().map_err(|error| Error::Comm(error.to_string()));
+            if last {
+                reducer.prepare_for_backward(&[loss])?;
+            }
+            return loss.f_backward().map_err(|error| Error::Comm(error.to_string()));
         }
-        let _ = (local, global, parameters);
-        loss.map_or(Ok(()), |loss| loss.f_backward()).map_err(|error| Error::library("libtorch", error))
+        let _ = last;
+        loss.f_backward().map_err(|error| Error::library("libtorch", error))
     }
+}
+
+/// Whether any rank was asked to stop, agreed on without a step waiting for it: an answer comes with the next question, by when
+/// the gradients have met all ranks anyway.
+pub struct Ballot<'team> {
+    #[cfg(feature = "mpi")]
+    group: Option<&'team ProcessGroup<'team>>,
+    #[cfg(feature = "mpi")]
+    pending: Option<Agreement<'team>>,
+    #[cfg(not(feature = "mpi"))]
+    team: std::marker::PhantomData<&'team ()>,
+}
+
+impl Ballot<'_> {
+    /// Whether any rank had been asked by the question before; alone, whether this one has been by now. `asked`: whether this one has.
+    pub fn vote(&mut self, asked: bool) -> Result<bool> {
+        #[cfg(feature = "mpi")]
+        if let Some(group) = self.group {
+            let before = self.settle()?;
+            self.pending = Some(group.begin_all_max(i64::from(asked))?);
+            return Ok(before);
+        }
+        Ok(asked)
+    }
+
+    /// The answer to the last question, where it is still open.
+    pub fn settle(&mut self) -> Result<bool> {
+        #[cfg(feature = "mpi")]
+        if let Some(pending) = self.pending.take() {
+            return Ok(pending.wait()? > 0);
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(feature = "mpi")]
+fn options(RankPatience { timeout_s, poll_us }: RankPatience) -> GroupOptions {
+    GroupOptions { timeout: Duration::from_secs(timeout_s), poll: Duration::from_micros(poll_us) }
 }

@@ -10,12 +10,12 @@ use crate::config::{Experiment, Job};
 use crate::error::Result;
 use crate::telemetry::Speeds;
 use crate::train::checkpoint::Position;
-use crate::train::epoch::Trainer;
-use crate::train::loader::{Order, Source, Views};
+use crate::train::epoch::{Trainer, pieces};
+use crate::train::loader::{Batch, Source, Views};
 use crate::train::optimizer::Sgd;
 use crate::train::order::{Share, shuffled};
 use crate::train::parallel::Team;
-use crate::train::run::{Data, Options, Run, resolve, tensors_of};
+use crate::train::run::{Data, Options, Run, resolve, statistics, tensors_of};
 use crate::train::sums::Sums;
 
 /// Images that are decoded for the first two figures.
@@ -37,7 +37,7 @@ pub fn rehearse(
     let data = world.agree(Data::load(job, experiment, options))?;
     let config = resolve(job, experiment, &data)?;
     let run = Run::of(job, &config, &data, world, options);
-    let team = Team::of(world)?;
+    let team = Team::of(world, config.recipe.ranks, options.device)?;
     let outcome = run.rehearse(&team, patience, beat);
     team.leave(outcome)
 }
@@ -56,6 +56,7 @@ impl Run<'_> {
             sgd: Sgd::new(model.parameters(), recipe),
             team,
             averaging: team.average(&parameters)?,
+            statistics: statistics(team, &model, recipe.batch_norm),
             device: self.options.device,
             pool: &pool,
             stop: self.options.stop.clone(),
@@ -83,16 +84,18 @@ impl Trainer<'_> {
         let batch = self.config.recipe.global_batch.min(order.len());
         let mut sums = Sums::of(&Position::default(), world, self.device)?;
         let mut round = |trainer: &mut Self, count: usize, beat: &mut dyn FnMut(usize)| {
-            let mut samples = order.iter().copied().cycle();
-            let plan =
-                (0..count).map(|_| Order { indices: share.of(&samples.by_ref().take(batch).collect::<Vec<_>>()), global: batch });
+            let piece = trainer.config.recipe.piece();
+            let samples: Vec<usize> = order.iter().copied().cycle().take(batch * count).collect();
+            let plan = samples.chunks(batch.max(1)).flat_map(|batch| pieces(batch, piece, share)).collect();
             std::thread::scope(|scope| {
                 let mut seconds = Vec::new();
-                for (number, batch) in
-                    source.stream(scope, trainer.pool, plan.collect(), Views::Random { seed: 0, epoch: 0 }).enumerate()
-                {
-                    let (batch, started) = (batch?, Instant::now());
-                    trainer.step(batch, number as u64, 0.0, &mut sums)?;
+                let mut batches = source.stream(scope, trainer.pool, plan, Views::Random { seed: 0, epoch: 0 });
+                for number in 0..count {
+                    // All there before the clock starts: waiting for images is measured apart.
+                    let parts = batch.div_ceil(piece);
+                    let whole = batches.by_ref().take(parts).collect::<Result<Vec<Batch>>>()?;
+                    let started = Instant::now();
+                    trainer.step(whole.into_iter().map(Ok), parts, number as u64, 0.0, &mut sums)?;
                     if let tch::Device::Cuda(index) = trainer.device {
                         tch::Cuda::synchronize(index as i64);
                     }

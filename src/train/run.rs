@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use tch::{Device, Tensor};
 
+use crate::comm::batch_norm::SharedStatistics;
 use crate::comm::signals::StopFlag;
 use crate::comm::{World, tensor_ext};
-use crate::config::{Experiment, Fingerprints, Job, RunConfig};
+use crate::config::{BatchNorm, Experiment, Fingerprints, Job, RunConfig};
 use crate::dataset::load_partition;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, RunRecord, majority_baseline};
@@ -142,7 +143,12 @@ impl<'a> Run<'a> {
 
 impl Run<'_> {
     fn train(&self) -> Result<Outcome> {
-        let team = Team::of(self.world)?;
+        let recipe = &self.config.recipe;
+        if recipe.lr_batch > 0 && self.world.is_root() {
+            let (lr, global_batch, meant_for) = (recipe.first_lr(), recipe.global_batch, recipe.lr_batch);
+            tracing::info!(lr, global_batch, meant_for, "the learning rate is scaled to the batch");
+        }
+        let team = Team::of(self.world, recipe.ranks, self.options.device)?;
         let outcome = self.train_as(&team);
         team.leave(outcome)
     }
@@ -155,8 +161,10 @@ impl Run<'_> {
         team.share(&tensors_of(model.state()))?;
         let parameters = tensors_of(model.parameters());
         let averaging = team.average(&parameters)?;
+        let statistics = statistics(team, &model, self.config.recipe.batch_norm);
         let (device, stop) = (self.options.device, self.options.stop.clone());
-        let mut trainer = Trainer { config: self.config, model: &model, sgd, team, averaging, device, pool: &pool, stop };
+        let mut trainer =
+            Trainer { config: self.config, model: &model, sgd, team, averaging, statistics, device, pool: &pool, stop };
         let mut keeper = Keeper::of(self.world.is_root().then_some(&self.directory));
         while position.epoch < self.config.recipe.epochs {
             let (started, before) = (Instant::now(), position.totals().seen);
@@ -174,7 +182,7 @@ impl Run<'_> {
                 tracing::info!(epoch = position.epoch, step = position.step, "stopped on a signal, checkpoint saved");
                 return Ok(Outcome::Stopped);
             }
-            // BatchNorm's local statistics: rank 0's are everybody's, as in PyTorch's DistributedDataParallel.
+            // Where BatchNorm's statistics are local, rank 0's are everybody's, as in PyTorch's DistributedDataParallel.
             team.share(&tensors_of(model.buffers()))?;
             let images = (position.totals().seen - before) as u64;
             let best = self.close_epoch(&model, &mut position, &pool)?;
@@ -191,7 +199,10 @@ impl Run<'_> {
     /// The network on its device, with its first weights.
     pub(super) fn model(&self) -> Result<Model> {
         let (id, recipe) = (&self.config.id, &self.config.recipe);
-        let model = Model::new(&id.backbone, self.data.classes.len(), recipe.crop.size as usize, self.options.device)?;
+        let mut model = Model::new(&id.backbone, self.data.classes.len(), recipe.crop.size as usize, self.options.device)?;
+        if recipe.channels_last {
+            model = model.to_channels_last()?;
+        }
         model.initialise(id.seed)?;
         if let Some(path) = self.job.pretrained(&id.backbone, recipe.init)? {
             let report = model.load_pretrained(&path)?;
@@ -211,8 +222,7 @@ impl Run<'_> {
             return Err(Error::input(self.directory.path(), message).with_help("remove the folder to train again"));
         }
         model.load_state(&checkpoint.under("model/"))?;
-        let device = self.options.device;
-        sgd.load_state(checkpoint.under("velocity/").into_iter().map(|(name, v)| (name, v.to_device(device))).collect());
+        sgd.load_state(&checkpoint.under("velocity/"));
         let position = checkpoint.position;
         tracing::info!(epoch = position.epoch, step = position.step, "resumed");
         // Epochs that were told of after the checkpoint are cut off again.
@@ -280,14 +290,14 @@ impl Run<'_> {
     /// Tests the best weights and publishes the result; the record on rank 0.
     fn finish(&self, model: &Model, position: &Position) -> Result<Option<Box<RunRecord>>> {
         let tested = self.examine_best(model)?;
-        let record = tested.map(|tested| self.publish(&tested, position)).transpose();
+        let notes = notes(model.has_batch_norm(), self.config.recipe.batch_norm, self.world.size());
+        let record = tested.map(|tested| self.publish(&tested, position, notes)).transpose();
         self.world.on_root(|| record)?.map_or(Ok(None), |record| Ok(record.map(Box::new)))
     }
 
-    fn publish(&self, tested: &Examination, position: &Position) -> Result<RunRecord> {
+    fn publish(&self, tested: &Examination, position: &Position, mut notes: BTreeMap<String, String>) -> Result<RunRecord> {
         let data = self.data;
         let classes = data.classes.len();
-        let mut notes: BTreeMap<_, _> = [("batch_norm".to_owned(), "local statistics; rank 0's running ones".to_owned())].into();
         if !position.skipped.is_empty() {
             notes.insert("skipped".into(), format!("{} steps whose loss was no number (skipped.csv)", position.skipped.len()));
         }
@@ -325,6 +335,25 @@ impl Run<'_> {
         let (classes, device) = (self.data.classes.len(), self.options.device);
         Examiner { model, config: self.config, classes, world: self.world, device, pool }
     }
+}
+
+/// Those whose images BatchNorm's statistics are taken from together; `None` where each rank takes its own, or there is no BatchNorm.
+pub(super) fn statistics<'team>(
+    team: &'team Team<'_>,
+    model: &Model,
+    batch_norm: BatchNorm,
+) -> Option<&'team dyn SharedStatistics> {
+    team.statistics().filter(|_| batch_norm == BatchNorm::Sync && model.has_batch_norm())
+}
+
+/// For a reader of the figures: how BatchNorm kept its statistics, where there is one. The one thing besides rounding that the number of
+/// ranks can change.
+fn notes(has_batch_norm: bool, batch_norm: BatchNorm, ranks: usize) -> BTreeMap<String, String> {
+    let note = match batch_norm {
+        BatchNorm::Local if ranks > 1 => format!("each of {ranks} ranks by the statistics of its share; rank 0's running ones"),
+        BatchNorm::Sync | BatchNorm::Local => "statistics of the whole batch".to_owned(),
+    };
+    has_batch_norm.then(|| ("batch_norm".to_owned(), note)).into_iter().collect()
 }
 
 /// PyTorch's name of a device.

@@ -2,11 +2,11 @@
 
 use crate::config::Recipe;
 
-/// The step schedule: `lr · lr_decay^k` with `k` the milestones that have been reached (0-based epochs).
+/// The step schedule: `first_lr · lr_decay^k` with `k` the milestones that have been reached (0-based epochs).
 #[must_use]
 pub fn learning_rate(recipe: &Recipe, epoch: u64) -> f64 {
     let reached = recipe.milestones.iter().filter(|&&milestone| milestone <= epoch).count();
-    recipe.lr * recipe.lr_decay.powi(reached as i32)
+    recipe.first_lr() * recipe.lr_decay.powi(reached as i32)
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Download<'_> {
     pub fn run(&self) -> Result<Result<Digests, String>> {
         let mut reasons = Vec::new();
         for url in &self.entry.urls {
-            match self.from(url)? {
+            match self.at_address(url)? {
                 Ok(found) => return Ok(Ok(found)),
                 Err(reason) => reasons.push(format!("{}: {reason}", shown(url))),
             }
@@ -74,7 +74,7 @@ impl Download<'_> {
         Ok(Err(reasons.join("; ")))
     }
 
-    fn from(&self, url: &str) -> Result<Result<Digests, String>> {
+    fn at_address(&self, url: &str) -> Result<Result<Digests, String>> {
         let (mut address, mut pages, mut failures, mut other) = (url.to_owned(), 0, 0, false);
         loop {
             let (asked, why) = match self.step(url, &address)? {
@@ -153,10 +153,10 @@ impl Download<'_> {
             },
             _ => (0, answer.header("content-length").and_then(|length| length.parse().ok())),
         };
-        if let (Some(published), Some(total)) = (self.entry.bytes, total) {
-            if published != total {
-                return Ok(Step::GiveUp(format!("the server's file has {total} bytes, the published one {published}")));
-            }
+        if let (Some(published), Some(total)) = (self.entry.bytes, total)
+            && published != total
+        {
+            return Ok(Step::GiveUp(format!("the server's file has {total} bytes, the published one {published}")));
         }
         if from > 0 && begun.total.is_some() && total != begun.total {
             self.forget()?;

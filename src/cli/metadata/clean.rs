@@ -10,12 +10,14 @@ use crate::error::{Error, Exit, Result};
 /// Arguments of `metadata clean`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  bioscan-hpc metadata clean metadata.tsv --out clean.tsv --known-fixes --genus-from-species --placeholders
-  bioscan-hpc metadata clean metadata.tsv --out clean.tsv --fixes reviewed.toml --derive barcode_length
-  mpirun -n 8 bioscan-hpc metadata clean metadata.tsv --out clean.tsv --images original_256.zip --bad-images drop
+  bioscan-hpc metadata clean metadata.tsv --out clean.tsv --known-fixes --placeholders
+  bioscan-hpc metadata clean metadata.tsv --out clean.tsv --fixes reviewed.toml
+  mpirun -n 8 bioscan-hpc metadata clean metadata.tsv --out clean.tsv \\
+    --images original_256.zip --bad-images drop --derive image_width,image_height
 
-Nothing is changed that is not asked for. Every change is a line of the ledger with its reason; `metadata replay` makes
-the same changes to the same table again, `metadata undo` takes them back. A list of fixes is TOML:
+Nothing is changed that is not asked for. Every change is a line of the ledger with its reason;
+`metadata replay` makes the same changes to the same table again, `metadata undo` takes them back.
+A list of fixes is TOML:
   [[fix]]
   when = { genus = \"Philaenus\" }
   set = { tribe = \"Philaenini\" }
@@ -48,7 +50,7 @@ pub struct Args {
     #[cfg(feature = "image")]
     #[arg(long, value_name = "IMAGES")]
     images: Option<PathBuf>,
-    /// What becomes of records whose image cannot be read or is another's
+    /// Records whose image cannot be read or is another's stay, are marked in image_fault and duplicate_of, or go
     #[cfg(feature = "image")]
     #[arg(long, value_name = "WHAT", requires = "images", default_value = "keep")]
     bad_images: Treatment,
@@ -61,11 +63,8 @@ pub struct Args {
 #[cfg(feature = "image")]
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Treatment {
-    /// They stay as they are
     Keep,
-    /// The columns image_fault and duplicate_of say so
     Mark,
-    /// They go
     Drop,
 }
 

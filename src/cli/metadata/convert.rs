@@ -14,10 +14,10 @@ use crate::error::{Exit, Result};
   bioscan-hpc metadata convert BIOSCAN_5M_Insect_Dataset_metadata.csv 5m.parquet
   bioscan-hpc metadata convert BIOSCAN_Insect_Dataset_metadata.tsv 1m.csv --as bioscan-5m
 
-Every column is kept, whatever it is called. `--as` gives columns the names that the other dataset has for them, and an
-unknown taxon its sign (`not_classified` or an empty cell); what cannot be known, as a chunk number, stays empty. In
-Parquet the published numbers are numbers and an empty cell is null. Rows are streamed: the length of a table costs no
-memory.")]
+Every column is kept, whatever it is called. `--as` gives columns the names that the other dataset
+has for them, and an unknown taxon its sign (`not_classified` or an empty cell); what cannot be
+known, as a chunk number, stays empty. In Parquet the published numbers are numbers and an empty
+cell is null. Rows are streamed: the length of a table costs no memory.")]
 pub struct Args {
     /// The table to read (.tsv, .csv, .jsonld)
     from: PathBuf,

@@ -9,12 +9,13 @@ use crate::error::{Error, Exit, Result};
 /// Arguments of `metadata document`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  bioscan-hpc metadata document data/bioscan-1m --dataset bioscan-1m BIOSCAN_Insect_Dataset_metadata.tsv original_256.zip
+  bioscan-hpc metadata document data/5m --dataset bioscan-5m metadata.csv images.zip
   bioscan-hpc metadata document data/mine --about about.toml metadata.tsv images.hdf5
 
-Writes croissant.json (Croissant 1.1, with the SHA-256 of every file named) and README.md (a dataset card in the form of
-Hugging Face, its statistics filled in) into the folder. `about.toml` holds name, description, url, license (its SPDX
-name), license_url, attribution, creators, citation, version and published.")]
+Writes croissant.json (Croissant 1.1, with the SHA-256 of every file named) and README.md (a dataset
+card in the form of Hugging Face, its statistics filled in) into the folder. `about.toml` holds
+name, description, url, license (its SPDX name), license_url, attribution, creators, citation,
+version and published.")]
 pub struct Args {
     /// The dataset's folder
     folder: PathBuf,

@@ -12,7 +12,8 @@ use crate::error::{Exit, Result};
   bioscan-hpc metadata replay metadata.tsv clean.tsv.ledger.jsonl --out again.tsv
   bioscan-hpc metadata undo clean.tsv clean.tsv.ledger.jsonl --out metadata.tsv
 
-The ledger knows by a hash which table it is about, in whatever format that is, and which one it leads to.")]
+The ledger knows by a hash which table it is about, in whatever format that is, and which one it
+leads to.")]
 pub struct Args {
     /// The table (.tsv, .csv, .jsonld)
     table: PathBuf,

@@ -12,11 +12,12 @@ use crate::error::{Error, Exit, Result};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bioscan-hpc metadata stats data/BIOSCAN_Insect_Dataset_metadata.tsv
-  bioscan-hpc metadata stats results/mine/BIOSCAN_Insect_Dataset_metadata.tsv --job jobs/mine.toml --json
-  bioscan-hpc metadata stats BIOSCAN_5M_Insect_Dataset_metadata.csv --level class=Insecta --attribute order --csv
+  bioscan-hpc metadata stats results/mine/metadata.tsv --job jobs/mine.toml --json
+  bioscan-hpc metadata stats 5m.csv --level class=Insecta --attribute order --csv
 
-For each attribute: distinct values, records with and without one, the imbalance ratio (records of the most over those of
-the least populated), and the distribution of records over values (std of the population, as published).")]
+For each attribute: distinct values, records with and without one, the imbalance ratio (records of
+the most over those of the least populated), and the distribution of records over values (std of
+the population, as published).")]
 pub struct Args {
     /// The table (.tsv, .csv, .jsonld)
     table: PathBuf,
@@ -141,11 +142,11 @@ fn attributes_csv(found: &Statistics) -> Result<String> {
     csv_of(&header, found.ranks.iter().chain(&found.attributes).map(row))
 }
 
-fn csv_of(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
+fn csv_of(header: &[&str], mut rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
     let refused = |error: csv::Error| Error::library("csv", error);
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(header).map_err(refused)?;
-    rows.map(|row| out.write_record(row)).collect::<Result<(), _>>().map_err(refused)?;
+    rows.try_for_each(|row| out.write_record(row)).map_err(refused)?;
     let bytes = out.into_inner().map_err(|error| Error::library("csv", error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -15,9 +15,10 @@ use crate::error::{Exit, Result};
 #[command(after_help = "Examples:
   bioscan-hpc metadata validate data/BIOSCAN_Insect_Dataset_metadata.tsv
   mpirun -n 8 bioscan-hpc metadata validate metadata.tsv --images original_256.zip --size 256
-  bioscan-hpc metadata validate BIOSCAN_5M_Insect_Dataset_metadata.csv --boxes BIOSCAN_5M_Insect_bbox.tsv --json
+  bioscan-hpc metadata validate 5m.csv --boxes BIOSCAN_5M_Insect_bbox.tsv --json
 
-A fault is wrong and ends in exit code 5; a warning looks wrong (--strict: 5 as well); a remark is worth knowing.")]
+A fault is wrong and ends in exit code 5; a warning looks wrong (--strict: 5 as well); a remark is
+worth knowing.")]
 pub struct Args {
     /// The table (.tsv, .csv, .jsonld)
     table: PathBuf,

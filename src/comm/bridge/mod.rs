@@ -14,6 +14,23 @@ unsafe extern "C" {
     pub(super) fn bioscan_load_cuda() -> Message;
     pub(super) fn bioscan_storage_uses(tensor: *const C_tensor) -> usize;
     pub(super) fn bioscan_keep_freed_memory();
+    pub(super) fn bioscan_sgd_step(
+        parameters: *const *const C_tensor,
+        velocities: *const *const C_tensor,
+        count: usize,
+        options: *const SgdOptions,
+    ) -> Message;
+    pub(super) fn bioscan_autocast_enter(on_gpu: bool);
+    pub(super) fn bioscan_autocast_leave(on_gpu: bool);
+}
+
+/// Mirrors `SgdOptions` in step.cpp.
+#[repr(C)]
+pub(super) struct SgdOptions {
+    pub lr: f64,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    pub nesterov: bool,
 }
 
 #[cfg(feature = "mpi")]
@@ -22,7 +39,7 @@ pub(super) use distributed::*;
 #[cfg(feature = "mpi")]
 mod distributed {
     use super::{C_tensor, Message};
-    use std::ffi::c_int;
+    use std::ffi::{c_char, c_int};
 
     /// `bioscan::Group` in C++.
     #[repr(C)]
@@ -33,6 +50,18 @@ mod distributed {
     /// A `c10d::Reducer` in C++.
     #[repr(C)]
     pub(in crate::comm) struct Reducer {
+        opaque: [u8; 0],
+    }
+
+    /// Where ranks find each other, in C++.
+    #[repr(C)]
+    pub(in crate::comm) struct Rendezvous {
+        opaque: [u8; 0],
+    }
+
+    /// The largest value of all ranks on its way, in C++.
+    #[repr(C)]
+    pub(in crate::comm) struct Agreement {
         opaque: [u8; 0],
     }
 
@@ -55,6 +84,33 @@ mod distributed {
         ) -> Message;
         pub(in crate::comm) fn bioscan_group_free(group: *mut Group) -> Message;
         pub(in crate::comm) fn bioscan_group_all_reduce_sum(group: *const Group, tensor: *const C_tensor) -> Message;
+        pub(in crate::comm) fn bioscan_rendezvous_new(
+            host: *const c_char,
+            port: *mut u16,
+            timeout_ms: u64,
+            out: *mut *mut Rendezvous,
+        ) -> Message;
+        pub(in crate::comm) fn bioscan_rendezvous_free(rendezvous: *mut Rendezvous);
+        pub(in crate::comm) fn bioscan_group_add_nccl(
+            group: *const Group,
+            plugin: *const c_char,
+            rendezvous: *const Rendezvous,
+            timeout_ms: u64,
+        ) -> Message;
+        pub(in crate::comm) fn bioscan_agreement_new(group: *const Group, value: i64, out: *mut *mut Agreement) -> Message;
+        pub(in crate::comm) fn bioscan_agreement_wait(agreement: *mut Agreement, largest: *mut i64) -> Message;
+        pub(in crate::comm) fn bioscan_agreement_free(agreement: *mut Agreement);
+        pub(in crate::comm) fn bioscan_sync_batch_norm(
+            group: *const Group,
+            x: *const C_tensor,
+            weight: *const C_tensor,
+            bias: *const C_tensor,
+            running_mean: *const C_tensor,
+            running_var: *const C_tensor,
+            momentum: f64,
+            eps: f64,
+            out: *mut *mut C_tensor,
+        ) -> Message;
         pub(in crate::comm) fn bioscan_group_broadcast_coalesced(
             group: *const Group,
             tensors: *const *const C_tensor,

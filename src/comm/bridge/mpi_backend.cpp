@@ -29,12 +29,40 @@ MPI_Datatype datatype_of(at::ScalarType type) {
       return MPI_INT32_T;
     case at::kLong:
       return MPI_INT64_T;
+    case at::kHalf:
+    case at::kBFloat16:
+      return MPI_UINT16_T;  // of the right size; the operation is ours
     default:
       TORCH_CHECK(false, "MPI cannot add up tensors of type ", type, "; convert them to float32 first");
   }
 }
 
-MPI_Op operation_of(const c10d::ReduceOp& reduction) {
+// MPI before version 4.1 knows no 16-bit floats. Each sum is rounded once, from 32 bits.
+template <typename Number>
+void add_up(void* theirs, void* ours, int* count, MPI_Datatype* /*type*/) {
+  const auto* const terms = static_cast<const Number*>(theirs);
+  auto* const sums = static_cast<Number*>(ours);
+  for (int i = 0; i < *count; ++i) {
+    sums[i] = static_cast<Number>(static_cast<float>(sums[i]) + static_cast<float>(terms[i]));
+  }
+}
+
+// Made at its first use, which is after MPI_Init, and never freed: the next process group may want it.
+template <typename Number>
+MPI_Op sum_of() {
+  static const MPI_Op operation = [] {
+    MPI_Op made = MPI_OP_NULL;
+    check_mpi(MPI_Op_create(&add_up<Number>, /*commute=*/1, &made), "MPI_Op_create");
+    return made;
+  }();
+  return operation;
+}
+
+MPI_Op operation_of(const c10d::ReduceOp& reduction, at::ScalarType type) {
+  if (type == at::kHalf || type == at::kBFloat16) {
+    TORCH_CHECK(reduction == c10d::ReduceOp::SUM, "of 16-bit floats, all-reduce over MPI knows the sum only");
+    return type == at::kHalf ? sum_of<at::Half>() : sum_of<at::BFloat16>();
+  }
   switch (reduction) {
     case c10d::ReduceOp::SUM:
       return MPI_SUM;
@@ -56,6 +84,11 @@ const at::Tensor& sole_dense(const std::vector<at::Tensor>& tensors, const char*
   TORCH_CHECK(tensor.layout() == at::kStrided && tensor.is_contiguous(), name, " over MPI needs a contiguous tensor");
   TORCH_CHECK(tensor.device().is_cpu(), name, " over MPI needs a tensor in main memory, not on ", tensor.device());
   return tensor;
+}
+
+// For messages: "all-reduce of 4096 Float".
+std::string described(const char* name, const at::Tensor& tensor) {
+  return c10::str(name, " of ", tensor.numel(), " ", tensor.scalar_type());
 }
 
 // Cuts the `bytes` at `data` into pieces and makes an MPI call of each: `call(start, elements, communicator, request)`.
@@ -86,25 +119,25 @@ c10::intrusive_ptr<MpiBackend> MpiBackend::over(MPI_Comm parent, Patience patien
 MpiBackend::MpiBackend(int rank, int size, MPI_Comm parent, Patience patience) : Backend(rank, size), worker_(parent, patience) {}
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::submit(
-    const char* name,
+    std::string name,
     c10d::OpType type,
     std::vector<at::Tensor> results,
     std::vector<Collective::Piece> pieces) {
   auto work = c10::make_intrusive<MpiWork>(rank_, type, std::move(results));
-  worker_.submit({name, work, std::move(pieces)});
+  worker_.submit({std::move(name), work, std::move(pieces)});
   return work;
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions& options) {
   const at::Tensor& tensor = sole_dense(tensors, "all-reduce");
   const MPI_Datatype type = datatype_of(tensor.scalar_type());
-  const MPI_Op operation = operation_of(options.reduceOp);
+  const MPI_Op operation = operation_of(options.reduceOp, tensor.scalar_type());
   auto pieces = cut(
       tensor.data_ptr(), tensor.nbytes(), tensor.element_size(),
       [type, operation](char* start, int count, MPI_Comm communicator, MPI_Request* request) {
         return MPI_Iallreduce(MPI_IN_PLACE, start, count, type, operation, communicator, request);
       });
-  return submit("all-reduce", c10d::OpType::ALLREDUCE, tensors, std::move(pieces));
+  return submit(described("all-reduce", tensor), c10d::OpType::ALLREDUCE, tensors, std::move(pieces));
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::broadcast(std::vector<at::Tensor>& tensors, const c10d::BroadcastOptions& options) {
@@ -114,7 +147,7 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::broadcast(std::vector<at::Tensor>& te
       cut(tensor.data_ptr(), tensor.nbytes(), 1, [root](char* start, int count, MPI_Comm communicator, MPI_Request* request) {
         return MPI_Ibcast(start, count, MPI_BYTE, root, communicator, request);
       });
-  return submit("broadcast", c10d::OpType::BROADCAST, tensors, std::move(pieces));
+  return submit(described("broadcast", tensor), c10d::OpType::BROADCAST, tensors, std::move(pieces));
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(
@@ -139,7 +172,24 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(
     }
     return code;
   };
-  return submit("all-gather", c10d::OpType::ALLGATHER, targets, {call});
+  return submit(described("all-gather", input), c10d::OpType::ALLGATHER, targets, {call});
+}
+
+c10::intrusive_ptr<c10d::Work> MpiBackend::_allgather_base(
+    at::Tensor& output,
+    at::Tensor& input,
+    const c10d::AllgatherOptions& /*options*/) {
+  // Copies of the handles, so that the tensors outlive the call.
+  const at::Tensor source = sole_dense({input}, "all-gather");
+  const at::Tensor target = sole_dense({output}, "all-gather");
+  TORCH_CHECK(
+      target.nbytes() == source.nbytes() * static_cast<size_t>(size_), "all-gather needs ", size_, " times its input, one for each rank");
+  TORCH_CHECK(source.nbytes() <= static_cast<size_t>(INT_MAX), "all-gather over MPI takes less than 2 GiB a rank");
+  const auto call = [source, target](MPI_Comm communicator, MPI_Request* request) {
+    const auto bytes = static_cast<int>(source.nbytes());
+    return MPI_Iallgather(source.data_ptr(), bytes, MPI_BYTE, target.data_ptr(), bytes, MPI_BYTE, communicator, request);
+  };
+  return submit(described("all-gather", source), c10d::OpType::_ALLGATHER_BASE, {target}, {call});
 }
 
 // The worker meets all ranks before each collective: a barrier is that and nothing more.

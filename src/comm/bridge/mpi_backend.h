@@ -1,4 +1,4 @@
-// A c10d backend for tensors on the CPU over MPI: the four collectives that process groups and the Reducer use.
+// A c10d backend for tensors on the CPU over MPI: the few collectives that process groups, the Reducer and SyncBatchNorm use.
 #pragma once
 
 #include "mpi_worker.h"
@@ -27,12 +27,13 @@ class MpiBackend final : public c10d::Backend {
       std::vector<std::vector<at::Tensor>>& outputs,
       std::vector<at::Tensor>& inputs,
       const c10d::AllgatherOptions& options) override;
+  c10::intrusive_ptr<c10d::Work> _allgather_base(at::Tensor& output, at::Tensor& input, const c10d::AllgatherOptions& options) override;
   c10::intrusive_ptr<c10d::Work> barrier(const c10d::BarrierOptions& options) override;
 
  private:
   // `results` are kept alive until the collective has ended.
   c10::intrusive_ptr<c10d::Work> submit(
-      const char* name,
+      std::string name,
       c10d::OpType type,
       std::vector<at::Tensor> results,
       std::vector<Collective::Piece> pieces);

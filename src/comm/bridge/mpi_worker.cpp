@@ -1,5 +1,6 @@
 #include "mpi_worker.h"
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
@@ -11,6 +12,9 @@ using Clock = std::chrono::steady_clock;
 
 // Ranks in step arrive within this; sleeping would only cost them time.
 constexpr auto kEager = std::chrono::microseconds(200);
+
+// Who waits longer than this says so, and nobody is called missing before all have had as long to say it.
+constexpr auto kLong = std::chrono::milliseconds(1000);
 
 std::string seconds(std::chrono::milliseconds duration) {
   const auto tenths = duration.count() / 100;
@@ -46,6 +50,7 @@ MpiWorker::MpiWorker(MPI_Comm parent, Patience patience) : patience_(patience) {
   check_mpi(MPI_Comm_dup(parent, &communicator_), "MPI_Comm_dup");
   // MPI's default kills the process on the spot; here errors become text that reaches the user.
   check_mpi(MPI_Comm_set_errhandler(communicator_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  roll_call_.emplace(communicator_);
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -98,7 +103,7 @@ void MpiWorker::execute(const Collective& collective) {
         }
       }
     } catch (const std::exception& error) {
-      failure_ = std::make_exception_ptr(std::runtime_error(std::string(collective.name) + ": " + error.what()));
+      failure_ = std::make_exception_ptr(std::runtime_error(collective.name + ": " + error.what()));
     }
   }
   if (failure_ == nullptr) {
@@ -110,16 +115,24 @@ void MpiWorker::execute(const Collective& collective) {
 
 // Waiting apart from sending: the wait may sleep without slowing a transfer, and a time-out leaves no call behind that could still
 // write to memory, as MPI cannot cancel a collective.
-void MpiWorker::wait_for_all_ranks() const {
+void MpiWorker::wait_for_all_ranks() {
+  ++number_;
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Ibarrier(communicator_, &request), "MPI_Ibarrier");
   const auto started = Clock::now();
+  const auto is_long = std::min(kLong, patience_.timeout / 4);
+  bool announced = false;
+  roll_call_->listen();
   while (!is_done(request)) {
     const auto waited = Clock::now() - started;
-    if (waited > patience_.timeout) {
-      throw std::runtime_error(
-          "not all ranks arrived within the time-out of " + seconds(patience_.timeout) +
-          "; a rank has died, left early or is much slower than the others");
+    if (waited > is_long && !announced) {
+      roll_call_->announce(number_);
+      announced = true;
+    }
+    // A rank that came just before the time-out has until then to say so.
+    if (waited > patience_.timeout + 2 * is_long) {
+      roll_call_->listen();
+      throw std::runtime_error(lost(roll_call_->missing(number_)));
     }
     if (waited < kEager || patience_.poll.count() == 0) {
       std::this_thread::yield();
@@ -127,6 +140,14 @@ void MpiWorker::wait_for_all_ranks() const {
       std::this_thread::sleep_for(patience_.poll);
     }
   }
+}
+
+std::string MpiWorker::lost(const std::string& missing) const {
+  const auto waited = "waited " + seconds(patience_.timeout) + " for ";
+  if (missing.empty()) {
+    return waited + "the network, though all ranks are there";
+  }
+  return waited + missing + ", which died, left early, hangs or is much slower than the others (`train.ranks.timeout_s` is the wait)";
 }
 
 }  // namespace bioscan

@@ -1,6 +1,7 @@
 // The one thread that runs collectives over MPI, in the order they were asked for.
 #pragma once
 
+#include "mpi_roll_call.h"
 #include "mpi_work.h"
 
 #include <mpi.h>
@@ -10,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,7 +31,8 @@ struct Collective {
   // Starts one non-blocking MPI call; returns MPI's error code.
   using Piece = std::function<int(MPI_Comm, MPI_Request*)>;
 
-  const char* name;
+  // For a message: "all-reduce of 4096 float".
+  std::string name;
   c10::intrusive_ptr<MpiWork> work;
   // Run one after the other. Large messages are cut because MPI's algorithms slow down on them (OpenMPI 4, 100 MB whole: half the speed).
   std::vector<Piece> pieces;
@@ -50,10 +53,15 @@ class MpiWorker {
  private:
   void loop();
   void execute(const Collective& collective);
-  void wait_for_all_ranks() const;
+  void wait_for_all_ranks();
+  // The message of a time-out.
+  std::string lost(const std::string& missing) const;
 
   MPI_Comm communicator_ = MPI_COMM_NULL;
   Patience patience_;
+  std::optional<RollCall> roll_call_;
+  // Of the collective being executed; the first is number 1.
+  uint64_t number_ = 0;
 
   std::mutex mutex_;
   std::condition_variable arrival_;

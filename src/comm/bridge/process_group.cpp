@@ -5,6 +5,7 @@
 #include "mpi_backend.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 
 using bioscan::Group;
@@ -15,6 +16,12 @@ namespace {
 
 // As PyTorch's DistributedDataParallel: large enough that small tensors share a message.
 constexpr size_t kBroadcastBytes = size_t{250} << 20;
+
+// The largest value of all ranks, on its way.
+struct Agreement {
+  at::Tensor value;
+  c10::intrusive_ptr<c10d::Work> work;
+};
 
 }  // namespace
 
@@ -42,6 +49,29 @@ Message bioscan_group_all_reduce_sum(const Group* group, const at::Tensor* tenso
     std::vector<at::Tensor> tensors{*tensor};
     group->handle->allreduce(tensors)->wait();
   });
+}
+
+// Begins to find the largest `value` of all ranks. Given up by `bioscan_agreement_free`, asked or not.
+Message bioscan_agreement_new(const Group* group, int64_t value, Agreement** out) {
+  return guarded([&] {
+    std::vector<at::Tensor> largest{at::full({1}, value, at::kLong)};
+    c10d::AllreduceOptions options;
+    options.reduceOp = c10d::ReduceOp::MAX;
+    auto work = group->handle->allreduce(largest, options);
+    // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): owned by Rust
+    *out = new Agreement{std::move(largest.front()), std::move(work)};
+  });
+}
+
+Message bioscan_agreement_wait(Agreement* agreement, int64_t* largest) {
+  return guarded([&] {
+    agreement->work->wait();
+    *largest = agreement->value.item<int64_t>();
+  });
+}
+
+void bioscan_agreement_free(Agreement* agreement) {
+  delete agreement;  // NOLINT(cppcoreguidelines-owning-memory): given back by Rust
 }
 
 Message bioscan_group_broadcast_coalesced(const Group* group, const at::Tensor* const* tensors, size_t count, int root) {

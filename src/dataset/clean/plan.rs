@@ -144,7 +144,7 @@ impl<'a> Rules<'a> {
         if self.plan.placeholders {
             self.placeholders(&mut edit);
         }
-        for fix in self.fixes.iter() {
+        for fix in &self.fixes {
             if fix.applies(edit.cells) {
                 fix.set.iter().for_each(|(column, to)| edit.set(column.0, to, &fix.why));
             }

@@ -62,7 +62,7 @@ fn is_bin(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::validate::check::found;
+    use crate::dataset::validate::found_tests::found;
 
     #[test]
     fn letters_length_and_trailing_n_are_told_apart() {

@@ -26,14 +26,3 @@ pub(super) trait Check {
     /// Says what only all rows together show.
     fn finish(&mut self, _report: &mut Report) {}
 }
-
-/// Checks a text of rows and lists (severity, kind, count, first example).
-#[cfg(test)]
-pub(super) fn found(text: &str) -> Vec<(&'static str, String, u64, String)> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("m.csv");
-    std::fs::write(&path, text).unwrap();
-    let report = super::validate(&path).unwrap();
-    let severity = |fault: &super::Fault| ["remark", "warning", "fault"][fault.severity as usize];
-    report.faults.iter().map(|fault| (severity(fault), fault.kind.clone(), fault.count, fault.examples[0].clone())).collect()
-}

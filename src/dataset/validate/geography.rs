@@ -76,7 +76,7 @@ fn is_within(latitude: f64, longitude: f64, [south, north, west, east]: &Degrees
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::validate::check::found;
+    use crate::dataset::validate::found_tests::found;
 
     #[test]
     fn every_line_of_the_countries_is_a_box() {

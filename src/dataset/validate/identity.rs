@@ -109,7 +109,7 @@ impl Check for Hashed {
 
 #[cfg(test)]
 mod tests {
-    use crate::dataset::validate::check::found;
+    use crate::dataset::validate::found_tests::found;
 
     #[test]
     fn ids_are_there_and_are_nobody_elses() {

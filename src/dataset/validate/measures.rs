@@ -100,7 +100,7 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::validate::check::found;
+    use crate::dataset::validate::found_tests::found;
     use crate::dataset::validate::{Options, validate, validate_with};
 
     const HEADER: &str = "processid,split,chunk,area_fraction,scale_factor,image_measurement_value";

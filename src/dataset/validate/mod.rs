@@ -5,6 +5,8 @@
 
 mod barcode;
 mod check;
+#[cfg(test)]
+mod found_tests;
 mod geography;
 mod identity;
 mod measures;

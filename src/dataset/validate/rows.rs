@@ -61,7 +61,7 @@ fn checks(columns: &Columns, schema: Schema, boxes: BTreeMap<String, BoxRecord>)
 mod tests {
     use super::*;
     use crate::dataset::record::COLUMNS;
-    use crate::dataset::validate::check::found;
+    use crate::dataset::validate::found_tests::found;
 
     #[test]
     fn faults_are_counted_by_kind_with_their_first_places() {

@@ -109,7 +109,7 @@ impl Check for Partitions {
 
 #[cfg(test)]
 mod tests {
-    use crate::dataset::validate::check::found;
+    use crate::dataset::validate::found_tests::found;
 
     #[test]
     fn the_smaller_sets_are_parts_of_the_larger_ones() {

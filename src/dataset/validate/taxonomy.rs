@@ -17,10 +17,9 @@ pub(super) fn checks(columns: &Columns) -> Vec<Box<dyn Check>> {
     let mut pairs: Vec<[(&str, Column); 2]> = ranks.windows(2).map(|pair| [pair[1], pair[0]]).collect();
     // Tribe and subfamily are rarely known, so that between genus and family much would go unseen.
     let at = |rank: &str| ranks.iter().copied().find(|(name, _)| *name == rank);
-    if let (Some(genus), Some(family)) = (at("genus"), at("family")) {
-        if !pairs.iter().any(|[child, parent]| child.0 == "genus" && parent.0 == "family") {
-            pairs.push([genus, family]);
-        }
+    let is_there = pairs.iter().any(|[child, parent]| child.0 == "genus" && parent.0 == "family");
+    if let (Some(genus), Some(family), false) = (at("genus"), at("family"), is_there) {
+        pairs.push([genus, family]);
     }
     let mut checks: Vec<Box<dyn Check>> = Vec::new();
     for [(child_rank, child), (parent_rank, parent)] in pairs {
@@ -90,11 +89,11 @@ impl Check for Lineage {
             report.add(Severity::Warning, &kind, || row.says(format_args!("{rank} {}", column.of(row.cells))));
         }
         let both = (self.genus.and_then(|(_, column)| known(&column)), self.species.and_then(|(_, column)| known(&column)));
-        if let (Some(genus), Some(species)) = both {
-            if species.split(' ').next() != Some(genus) {
-                let example = || row.says(format_args!("species {species}, genus {genus}"));
-                report.add(Severity::Warning, "the species does not begin with its genus", example);
-            }
+        if let (Some(genus), Some(species)) = both
+            && species.split(' ').next() != Some(genus)
+        {
+            let example = || row.says(format_args!("species {species}, genus {genus}"));
+            report.add(Severity::Warning, "the species does not begin with its genus", example);
         }
         if let Some(called) = self.called.and_then(|column| known(&column)) {
             let taxon = column.of(row.cells);
@@ -108,7 +107,7 @@ impl Check for Lineage {
 
 #[cfg(test)]
 mod tests {
-    use crate::dataset::validate::check::found;
+    use crate::dataset::validate::found_tests::found;
 
     #[test]
     fn a_genus_has_one_family_and_the_rarer_one_is_the_finding() {

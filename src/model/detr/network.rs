@@ -4,8 +4,10 @@ use tch::{TchError, Tensor};
 
 use super::transformer::{Decoder, Encoder};
 use super::{WIDTH, positions};
+use crate::comm::tensor_ext::channels_last;
+use crate::model::Pass;
 use crate::model::init::Init;
-use crate::model::layers::{Linear, channels_last};
+use crate::model::layers::Linear;
 use crate::model::resnet::{RESNET50, Trunk};
 use crate::model::variables::Scope;
 
@@ -57,7 +59,7 @@ impl Network {
 
     /// Logits (insect, nothing) and boxes (centre x, centre y, width, height in 0..1).
     pub fn forward(&self, pictures: &Tensor) -> Result<(Tensor, Tensor), TchError> {
-        let features = self.trunk.forward(&channels_last(pictures)?, false)?;
+        let features = self.trunk.forward(&channels_last(pictures)?, Pass::Evaluate)?;
         let features = features.f_conv2d(&self.projection, Some(&self.projection_bias), 1, 0, 1, 1)?;
         let (_, _, height, width) = features.size4()?;
         // [N, 256, H, W] → [N, HW, 256]

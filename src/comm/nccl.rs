@@ -1,0 +1,126 @@
+//! Ranks with a GPU each: NCCL joins the process group for tensors that live there, while MPI keeps those in main memory.
+//!
+//! NCCL's half of libtorch is reached through a plug-in, `libbioscan_nccl.so` beside the program, which `make nccl` builds; a program that
+//! trains on CPUs or on one GPU needs none. **It has not run on several GPUs yet**: it compiles, loads, and makes the calls that
+//! PyTorch's own `init_process_group("nccl")` makes.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::ptr;
+
+use super::process_group::{GroupOptions, ProcessGroup, finished};
+use super::{World, bridge};
+use crate::error::{Error, Result};
+
+const PLUGIN: &str = "libbioscan_nccl.so";
+
+/// Where the plug-in is: beside the program.
+///
+/// # Errors
+/// Wrong usage where it is not, with how to build it.
+fn plugin() -> Result<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(PLUGIN)));
+    beside.filter(|path| path.is_file()).ok_or_else(|| {
+        Error::usage(format!("several ranks on GPUs need {PLUGIN} beside the program, and it is not there"))
+            .with_help("`make nccl` builds it; or use one rank, or `--device cpu` for several")
+    })
+}
+
+/// The GPU of this rank, 0-based among those it sees: the ranks of a node take them in turn.
+///
+/// # Errors
+/// Wrong usage where the plug-in is missing, or the node has more ranks than GPUs, which NCCL cannot serve.
+pub fn gpu_of_this_rank() -> Result<usize> {
+    plugin()?;
+    let visible = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
+    let number = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+    let rank = number(["OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"]).unwrap_or(0);
+    let ranks = number(["OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"]).unwrap_or(1);
+    place(rank, ranks, visible)
+}
+
+fn place(rank: usize, ranks: usize, visible: usize) -> Result<usize> {
+    // Slurm with a GPU a task shows each rank its own alone.
+    if visible == 1 {
+        return Ok(0);
+    }
+    if ranks > visible || rank >= visible {
+        return Err(Error::usage(format!("{ranks} ranks on this node share {visible} GPUs, and NCCL wants one for each"))
+            .with_help("start as many ranks a node as it has GPUs"));
+    }
+    Ok(rank)
+}
+
+impl ProcessGroup<'_> {
+    /// From now on tensors on GPUs travel through NCCL. Collective.
+    ///
+    /// # Errors
+    /// Where the plug-in is missing or cannot be loaded, and where the ranks do not find each other.
+    pub fn add_nccl(&self, world: &World, options: GroupOptions) -> Result<()> {
+        let path = CString::new(plugin()?.as_os_str().as_bytes()).map_err(|error| Error::Comm(error.to_string()))?;
+        let timeout = u64::try_from(options.timeout.as_millis()).unwrap_or(u64::MAX);
+        let rendezvous = Rendezvous::of(world, timeout)?;
+        // SAFETY: the group, the path and the rendezvous outlive the call; the backend holds the store itself.
+        finished(unsafe { bridge::bioscan_group_add_nccl(self.as_ptr(), path.as_ptr(), rendezvous.0, timeout) })
+    }
+}
+
+/// A store on rank 0 that all ranks reach over TCP.
+struct Rendezvous(*mut bridge::Rendezvous);
+
+impl Rendezvous {
+    /// Collective.
+    fn of(world: &World, timeout_ms: u64) -> Result<Self> {
+        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let mut opened = None;
+        let mut address = Vec::new();
+        if world.is_root() {
+            let (rendezvous, port) = Self::at(hostname.trim(), 0, timeout_ms)?;
+            opened = Some(rendezvous);
+            address = format!("{} {port}", hostname.trim()).into_bytes();
+        }
+        world.broadcast(&mut address)?;
+        if let Some(opened) = opened {
+            return Ok(opened);
+        }
+        let address = String::from_utf8_lossy(&address);
+        let (host, port) = address.split_once(' ').unwrap_or_default();
+        Ok(Self::at(host, port.parse().unwrap_or_default(), timeout_ms)?.0)
+    }
+
+    fn at(host: &str, mut port: u16, timeout_ms: u64) -> Result<(Self, u16)> {
+        let host = CString::new(host).map_err(|error| Error::Comm(error.to_string()))?;
+        let mut handle = ptr::null_mut();
+        // SAFETY: the host outlives the call; `port` and `handle` are written on success.
+        finished(unsafe { bridge::bioscan_rendezvous_new(host.as_ptr(), &raw mut port, timeout_ms, &raw mut handle) })?;
+        Ok((Self(handle), port))
+    }
+}
+
+impl Drop for Rendezvous {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `bioscan_rendezvous_new`; who still needs the store holds it.
+        unsafe { bridge::bioscan_rendezvous_free(self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ranks_of_a_node_take_its_gpus_in_turn() {
+        assert_eq!([0, 1, 3].map(|rank| place(rank, 4, 4).unwrap()), [0, 1, 3]);
+        assert_eq!(place(3, 4, 1).unwrap(), 0, "Slurm shows each rank its own GPU alone");
+        let refused = place(1, 3, 2).unwrap_err();
+        assert!(refused.to_string().contains("3 ranks on this node share 2 GPUs"));
+    }
+
+    #[test]
+    fn without_the_plug_in_the_user_is_told_how_to_get_it() {
+        if let Err(error) = plugin() {
+            assert!(error.help().unwrap().contains("make nccl"), "{error}");
+        }
+    }
+}
