@@ -10,10 +10,10 @@
 //!
 //! 1. [`error`], [`random`], [`config`], [`telemetry`], [`store`], [`comm`]: the ground every room stands on.
 //! 2. [`dataset`], `image`, [`container`], `model`, [`evaluate`]: the nouns.
-//! 3. [`curate`], `preprocess`, `train`, [`sweep`], [`report`]: the stages; `transfer`, [`doctor`].
+//! 3. [`curate`], `preprocess`, `train`, `predict`, [`sweep`], [`report`]: the stages; `transfer`, [`doctor`].
 //! 4. [`cli`]: one file a subcommand.
 //!
-//! `image` and `preprocess` need the feature `image`, `model` and `train` the feature `torch`, `transfer` the feature `net`.
+//! `image` and `preprocess` need the feature `image`; `model`, `train` and `predict` the feature `torch`; `transfer` the feature `net`.
 
 pub mod cli;
 pub mod comm;
@@ -28,6 +28,8 @@ pub mod evaluate;
 pub mod image;
 #[cfg(feature = "torch")]
 pub mod model;
+#[cfg(feature = "torch")]
+pub mod predict;
 #[cfg(feature = "image")]
 pub mod preprocess;
 pub mod random;

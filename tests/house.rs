@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 4] = [
     &["error", "random", "config", "telemetry", "store", "comm"],
     &["dataset", "image", "container", "model", "evaluate"],
-    &["curate", "preprocess", "train", "sweep", "report", "transfer", "doctor"],
+    &["curate", "preprocess", "train", "predict", "sweep", "report", "transfer", "doctor"],
     &["cli"],
 ];
 

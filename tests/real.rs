@@ -29,6 +29,7 @@ paths = {{ dataset = "{0}/dataset", output = "{0}/{output}" }}
 size = 40
 formats = ["zip", "hdf5"]
 [train]
+init = "random"
 epochs = 2
 global_batch = 32
 lr = 0.02

@@ -1,12 +1,16 @@
 //! a command line → one call into the library → an exit code.
 
 mod aggregate;
+#[cfg(feature = "torch")]
+mod classes;
 mod completions;
 mod doctor;
 #[cfg(feature = "net")]
 mod fetch;
 mod import;
 mod metadata;
+#[cfg(feature = "torch")]
+mod predict;
 #[cfg(feature = "image")]
 mod preprocess;
 mod report;
@@ -18,6 +22,8 @@ mod test;
 mod train;
 #[cfg(feature = "image")]
 mod verify;
+#[cfg(feature = "torch")]
+mod weights;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -67,9 +73,15 @@ enum Command {
     /// Train and test one experiment; alone or under mpirun/srun
     #[cfg(feature = "torch")]
     Train(train::Args),
-    /// Measure a run's best weights on its test split again
+    /// Measure weights on a split: a run's, anybody's, several, or several together
     #[cfg(feature = "torch")]
     Test(test::Args),
+    /// Label images with a trained network; alone or under mpirun/srun
+    #[cfg(feature = "torch")]
+    Predict(predict::Args),
+    /// Look at files of weights, take them in, give them out to timm
+    #[cfg(feature = "torch")]
+    Weights(weights::Args),
     /// The grid of experiments: plan, scripts, state; and the runs on this machine
     Sweep(sweep::Args),
     /// Finished runs → mean ± std tables
@@ -117,6 +129,10 @@ impl Cli {
             Command::Train(args) => train::run(&args, context),
             #[cfg(feature = "torch")]
             Command::Test(args) => test::run(&args, context),
+            #[cfg(feature = "torch")]
+            Command::Predict(args) => predict::run(&args, context),
+            #[cfg(feature = "torch")]
+            Command::Weights(args) => weights::run(&args, context),
             Command::Sweep(args) => sweep::run(&args, context),
             Command::Aggregate(args) => aggregate::run(&args, context),
             Command::Report(args) => report::run(&args, context),

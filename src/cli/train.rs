@@ -16,7 +16,7 @@ use crate::train::{self, Options, Outcome};
 /// How long a rehearsal's steps take in all.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Arguments of `train` and `test`.
+/// Arguments of `train`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bioscan-hpc train jobs/demo.toml --experiment small_insect_order-resnet18-CE-s1
@@ -48,30 +48,60 @@ pub struct Which {
 impl Which {
     /// Finds it among the job's.
     pub fn of(&self, job: &Job) -> Result<Experiment> {
-        if let Some(id) = &self.experiment {
-            return job.grid.find(id);
+        match &self.experiment {
+            Some(id) => job.grid.find(id),
+            None => at(job, self.index.unwrap_or_default()),
         }
-        let (experiments, index) = (job.grid.experiments(), self.index.unwrap_or_default());
-        let count = experiments.len();
-        experiments.into_iter().nth(index).ok_or_else(|| {
-            Error::usage(format!("the job has no experiment {index}"))
-                .with_help(format!("valid: 0 to {}", count.saturating_sub(1)))
-        })
     }
+}
+
+/// Which experiments of the job, one or several.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Several {
+    /// By their ids, as `sweep plan` lists them
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    experiment: Vec<String>,
+    /// By their indices, as array tasks know them
+    #[arg(long, value_name = "N", num_args = 1..)]
+    index: Vec<usize>,
+}
+
+impl Several {
+    /// Finds them among the job's.
+    pub fn of(&self, job: &Job) -> Result<Vec<Experiment>> {
+        let named = self.experiment.iter().map(|id| job.grid.find(id));
+        named.chain(self.index.iter().map(|&index| at(job, index))).collect()
+    }
+}
+
+fn at(job: &Job, index: usize) -> Result<Experiment> {
+    let experiments = job.grid.experiments();
+    let count = experiments.len();
+    experiments.into_iter().nth(index).ok_or_else(|| {
+        Error::usage(format!("the job has no experiment {index}")).with_help(format!("valid: 0 to {}", count.saturating_sub(1)))
+    })
 }
 
 /// Where a run computes.
 #[derive(Debug, clap::Args)]
 pub struct Place {
-    /// Where to compute; `auto` takes the GPU where there is one
-    #[arg(long, value_enum, default_value = "auto")]
-    device: Device,
+    #[command(flatten)]
+    on: OnDevice,
     /// Read the images from this container, of any form, instead of where preprocessing put them
     #[arg(long, value_name = "DIR")]
     packs: Option<PathBuf>,
     /// Copy the images to this folder first, once a node, and read them there [without =DIR: $SLURM_TMPDIR]
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "", require_equals = true)]
     stage: Option<OsString>,
+}
+
+/// What a network computes on.
+#[derive(Debug, clap::Args)]
+pub struct OnDevice {
+    /// Where to compute; `auto` takes the GPU where there is one
+    #[arg(long, value_enum, default_value = "auto")]
+    device: Device,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -85,15 +115,18 @@ impl Place {
     /// The options of a run in `world`: a device, threads, and an ear for signals.
     pub fn options(&self, job: &Job, world: &World) -> Result<Options> {
         Ok(Options {
-            device: world.agree(self.device(world))?,
+            device: world.agree(self.on.device(world))?,
             threads: world.threads(job.train.threads),
             stop: StopFlag::listen()?,
             packs: self.packs.clone(),
             stage: self.stage.as_deref().map(stage_folder).transpose()?,
         })
     }
+}
 
-    fn device(&self, world: &World) -> Result<tch::Device> {
+impl OnDevice {
+    /// The device of this rank.
+    pub fn device(&self, world: &World) -> Result<tch::Device> {
         if self.device == Device::Cpu {
             return Ok(tch::Device::Cpu);
         }
@@ -119,7 +152,7 @@ impl Place {
 /// Measures the run at `index` here, on the device that `train` would take by itself.
 pub fn rehearse(job: &Job, index: usize, world: &World) -> Result<Speeds> {
     let experiment = Which { experiment: None, index: Some(index) }.of(job)?;
-    let options = Place { device: Device::Auto, packs: None, stage: None }.options(job, world)?;
+    let options = Place { on: OnDevice { device: Device::Auto }, packs: None, stage: None }.options(job, world)?;
     train::rehearse(job, &experiment, world, &options, PATIENCE, &mut |_| {})
 }
 

@@ -41,7 +41,7 @@ pub struct Paths {
     /// Holds everything this program writes. Default: `results/{name}`.
     #[serde(default)]
     pub output: PathBuf,
-    /// Holds `{backbone}.safetensors`, timm's pretrained weights. Without it training starts from random weights.
+    /// Holds `{backbone}.safetensors`, timm's pretrained weights; needed unless `train.init` says `random`.
     pub weights: Option<PathBuf>,
 }
 

@@ -3,6 +3,7 @@
 mod cluster;
 mod exclusion;
 mod experiment;
+mod init;
 mod job;
 mod load;
 mod preprocess;
@@ -17,6 +18,7 @@ pub use cluster::{
 };
 pub use exclusion::Exclusion;
 pub use experiment::{Experiment, ExperimentId, Grid, Loss, Partition};
+pub use init::Init;
 pub use job::{Job, Paths, Split};
 pub use load::{from_file, from_text, nearest};
 pub use preprocess::{CropTool, Detector, Extend, Fill, Fit, Format, Hdf5Layout, Orientation, Package, Preprocess};

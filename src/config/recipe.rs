@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Format;
+use crate::config::{Format, Init};
 
 /// How a run is trained. The defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
+    /// What the weights are before the first step.
+    #[serde(skip_serializing_if = "Init::is_default")]
+    pub init: Init,
     /// Passes over the training set.
     pub epochs: u64,
     /// Images a step, over all ranks together.
@@ -62,6 +65,7 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Self {
         Self {
+            init: Init::Pretrained,
             epochs: 100,
             global_batch: 32,
             micro_batch: 0,
@@ -112,6 +116,7 @@ impl Recipe {
     pub fn on<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut recipe = Self { changes: BTreeMap::new(), ..self.clone() };
         for change in values.into_iter().filter_map(|value| self.changes.get(value)) {
+            recipe.init = change.init.unwrap_or(recipe.init);
             recipe.epochs = change.epochs.unwrap_or(recipe.epochs);
             recipe.global_batch = change.global_batch.unwrap_or(recipe.global_batch);
             recipe.micro_batch = change.micro_batch.unwrap_or(recipe.micro_batch);
@@ -153,8 +158,9 @@ impl Recipe {
     /// only place the work.
     #[must_use]
     pub fn of_the_result(&self) -> Self {
-        let Self { threads, images, checkpoint_steps, checkpoint_minutes, ranks, .. } = Self::default();
-        Self { threads, images, checkpoint_steps, checkpoint_minutes, ranks, ..self.clone() }
+        // The first weights are told by their hash.
+        let Self { init, threads, images, checkpoint_steps, checkpoint_minutes, ranks, .. } = Self::default();
+        Self { init, threads, images, checkpoint_steps, checkpoint_minutes, ranks, ..self.clone() }
     }
 }
 
@@ -214,6 +220,8 @@ pub enum OnNonFinite {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecipeChange {
+    /// See [`Recipe::init`].
+    pub init: Option<Init>,
     /// See [`Recipe::epochs`].
     pub epochs: Option<u64>,
     /// See [`Recipe::global_batch`].

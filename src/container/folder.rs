@@ -47,6 +47,11 @@ impl Reader for Folder {
     }
 }
 
+/// Whether there is a `part{N}` folder in `root`.
+pub(super) fn has_chunks(root: &Path) -> Result<bool> {
+    Ok(names(root)?.iter().any(|name| chunk_number(name).is_some() && root.join(name).is_dir()))
+}
+
 fn names(folder: &Path) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(folder).at("list", folder)? {

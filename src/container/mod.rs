@@ -72,6 +72,11 @@ pub trait Reader: Send + Sync {
     fn check(&self, key: &ImageKey) -> Result<Option<[u8; 16]>> {
         Ok(self.read(key)?.map(|jpeg| pack_format::check_of(&jpeg)))
     }
+
+    /// Entries that are no images to be read, and what is wrong with the container as a whole, where it can tell.
+    fn refused(&self) -> &[Refused] {
+        &[]
+    }
 }
 
 /// Takes images in the order of their keys; nothing is visible before [`Writer::finish`].
@@ -103,6 +108,11 @@ pub fn open(path: &Path) -> Result<Box<dyn Reader>> {
         _ => Err(Error::input(path, "not a container of images")
             .with_help("valid are a .zip, a .hdf5, a .tar and a folder of .pack files, of tars or of part{N} folders")),
     }
+}
+
+/// Whether the folder at `path` holds images by chunk, in packs, tars or `part{N}` folders, rather than images themselves.
+pub fn is_chunked(path: &Path) -> Result<bool> {
+    Ok(Packs::lie_in(path)? || TarImages::lie_in(path)? || folder::has_chunks(path)?)
 }
 
 /// The N of a folder or file named `part{N}`; `None` for any other name and for numbers not written plainly.

@@ -212,6 +212,10 @@ impl Reader for TarImages {
         }
         Ok(Some(Cow::Owned(jpeg)))
     }
+
+    fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
 }
 
 /// The tars in `folder`, sorted by path.

@@ -185,6 +185,10 @@ impl Reader for ZipImages {
             Some(Err(refused)) => Err(Error::input(&self.path, format!("{key}: {}", refused.detail))),
         }
     }
+
+    fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
 }
 
 /// What tells this archive from another: blake3 over its length and its last 4 MiB, where the directory lies with every entry's CRC.

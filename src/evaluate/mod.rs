@@ -42,7 +42,7 @@ pub use original::AsOriginal;
 pub use perclass::ClassScore;
 pub use record::RunRecord;
 pub use report::Evaluation;
-pub use topk::TopK;
+pub use topk::{TopK, likeliest};
 
 /// `part / whole`, and 0 where there is nothing to divide by (scikit-learn's `zero_division`).
 fn ratio(part: u64, whole: u64) -> f64 {

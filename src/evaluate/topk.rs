@@ -61,6 +61,15 @@ pub fn top_k(k: usize, hits: &[u64], support: &[u64]) -> TopK {
     }
 }
 
+/// The `count` most probable classes with their probabilities, falling; ties to the lower class.
+#[must_use]
+pub fn likeliest(probabilities: &[f32], count: usize) -> Vec<(usize, f32)> {
+    let mut ranked: Vec<(usize, f32)> = probabilities.iter().copied().enumerate().collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    ranked.truncate(count);
+    ranked
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +96,12 @@ mod tests {
         assert_eq!(top.micro, 9.0 / 12.0);
         assert!((top.macro_seen - 1.3 / 2.0).abs() < 1e-15);
         assert!((top.macro_all - 1.3 / 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn the_likeliest_classes_fall_and_ties_go_to_the_lower_class() {
+        let classes: Vec<usize> =
+            likeliest(&[0.1, 0.3, 0.3, 0.05, 0.05, 0.1, 0.1], 5).into_iter().map(|(class, _)| class).collect();
+        assert_eq!(classes, [1, 2, 0, 5, 6]);
     }
 }

@@ -20,6 +20,15 @@ pub struct View {
     pub flip: bool,
 }
 
+impl View {
+    /// The middle, as torchvision's `CenterCrop` rounds it (half to even).
+    #[must_use]
+    pub fn centre(picture: Size, side: u32) -> Self {
+        let middle = |length: u32| (f64::from(length.saturating_sub(side)) / 2.0).round_ties_even() as u32;
+        Self { x: middle(picture.width), y: middle(picture.height), flip: false }
+    }
+}
+
 /// What a thread keeps.
 #[derive(Default)]
 struct Scratch {
@@ -104,6 +113,13 @@ mod tests {
         let mut out = vec![0.0; 3 * (side * side) as usize];
         crop_to_chw(&whole, view.x, view.y, side, view.flip, &mut out);
         out
+    }
+
+    #[test]
+    fn the_middle_is_where_torchvision_puts_it() {
+        // int(round((341 - 224) / 2)) = round(58.5) = 58; (256 - 224) / 2 = 16.
+        assert_eq!(View::centre(Size { width: 341, height: 256 }, 224), View { x: 58, y: 16, flip: false });
+        assert_eq!(View::centre(Size { width: 224, height: 224 }, 224), View { x: 0, y: 0, flip: false });
     }
 
     #[test]

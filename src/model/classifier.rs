@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::registry::Spec;
 use super::variables::{Variable, Variables};
+use super::weight_file::WeightFile;
 use super::weights::{self, LoadReport};
 use super::{Backbone, Pass, safetensors};
 use crate::comm::batch_norm::SharedStatistics;
@@ -63,19 +64,34 @@ impl Model {
         tch::no_grad(|| self.variables.iter().zip(values).try_for_each(fill)).map_err(libtorch)
     }
 
-    /// Loads timm's published weights from a safetensors file. The classifier keeps its weights where the classes differ, the
-    /// position embedding is resampled where the grid of patches differs, `num_batches_tracked` is ignored.
+    /// Loads published weights from a file of any form under timm's names (torchvision's are the same for ResNets). The classifier keeps
+    /// its weights where the classes differ, the position embedding is resampled where the grid of patches differs,
+    /// `num_batches_tracked` is ignored.
     ///
     /// # Errors
     /// One input error that lists every missing, unexpected and misshapen tensor; nothing is changed then.
     pub fn load_pretrained(&self, path: &Path) -> Result<LoadReport> {
-        let tensors = safetensors::read(path)?;
-        weights::load_pretrained(&self.variables, self.spec.head, &tensors).map_err(|message| {
-            Error::input(path, format!("these weights are not {}'s: {message}", self.spec.name)).with_help(format!(
-                "give the safetensors file that timm publishes for `{}`, or set `model.name` to what the file holds",
+        let file = WeightFile::read(path)?;
+        weights::load_pretrained(&self.variables, self.spec.head, &file.tensors).map_err(|message| {
+            self.not_mine(path, message).with_help(format!(
+                "give the weights that timm publishes for `{}`; `bioscan-hpc weights inspect FILE` says what a file holds",
                 self.spec.name
             ))
         })
+    }
+
+    /// Loads weights that were trained for these classes: every tensor must be there, the classifier too.
+    ///
+    /// # Errors
+    /// One input error that lists every missing, unexpected and misshapen tensor; nothing is changed then.
+    pub fn load_trained(&self, file: &WeightFile) -> Result<()> {
+        weights::load_exact(&self.variables, &file.tensors).map_err(|message| {
+            self.not_mine(&file.path, message).with_help("`bioscan-hpc weights inspect FILE` says what a file holds")
+        })
+    }
+
+    fn not_mine(&self, path: &Path, message: String) -> Error {
+        Error::input(path, format!("these weights are not {}'s: {message}", self.spec.name))
     }
 
     /// Logits `[N, classes]` of images `[N, 3, S, S]`. With `train`, BatchNorm uses the statistics of this batch and moves its
@@ -152,19 +168,20 @@ impl Model {
         safetensors::write(&self.state())
     }
 
-    /// Loads a file that [`to_safetensors`](Self::to_safetensors) made.
-    ///
-    /// # Errors
-    /// As [`load_state`](Self::load_state), naming the file.
-    pub fn load_safetensors(&self, path: &Path) -> Result<()> {
-        weights::load_exact(&self.variables, &safetensors::read(path)?)
-            .map_err(|message| Error::input(path, format!("these weights are not {}'s: {message}", self.spec.name)))
-    }
-
     /// The same network in another floating kind, for tests in float64. Call it before the first backward.
     pub fn to_kind(self, kind: Kind) -> Result<Self> {
         self.variables.to_kind(kind).map_err(libtorch)?;
         Ok(self)
+    }
+
+    /// The same network over the same weights: a thread takes one of its own, since no two may use a tensor at a time.
+    ///
+    /// # Errors
+    /// libtorch's own, as out of memory.
+    pub fn twin(&self) -> Result<Self> {
+        let twin = Self::new(self.spec.name, self.classes, self.image_size, self.variables.device())?;
+        twin.variables.share(&self.variables).map_err(libtorch)?;
+        Ok(twin)
     }
 
     fn named(&self, keep: impl Fn(&Variable) -> bool) -> Vec<(String, Tensor)> {
@@ -173,6 +190,6 @@ impl Model {
     }
 }
 
-fn libtorch(error: impl std::fmt::Display) -> Error {
+pub(super) fn libtorch(error: impl std::fmt::Display) -> Error {
     Error::library("libtorch", error)
 }

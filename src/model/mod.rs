@@ -4,6 +4,7 @@
 //! Model::new("vit_base_patch16_224", classes, image_size, device)   declares every tensor, all zero
 //!   .initialise(seed)                                               timm's initial weights, a function of the seed and the names
 //!   .load_pretrained(path)                                          timm's published weights; the head stays where classes differ
+//!   .load_trained(file)                                             what was trained for these classes, here or elsewhere
 //!   .forward(images [N, 3, S, S] in 0..1, train) → [N, classes]
 //! ```
 //!
@@ -15,21 +16,31 @@
 
 mod classifier;
 mod detr;
+mod ensemble;
+mod hugging_face;
 mod init;
 mod layers;
 mod pickle;
 mod positions;
+mod recognise;
 pub mod registry;
 mod resnet;
 mod safetensors;
 mod state_dict;
+mod torch_stream;
+mod torch_zip;
 mod variables;
 mod vit;
+mod weight_file;
 mod weights;
 
 pub use classifier::Model;
 pub use detr::Detr;
+pub use ensemble::{Classify, Ensemble};
+pub use hugging_face::config_json;
+pub use recognise::{Recognised, recognise};
 pub use registry::{BACKBONES, Spec};
+pub use weight_file::{Form, WeightFile};
 pub use weights::LoadReport;
 
 use tch::{TchError, Tensor};

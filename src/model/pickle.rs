@@ -68,6 +68,11 @@ impl Pickle {
         if let Value::Dict(entries) = self.get(id) { Some(entries) } else { None }
     }
 
+    /// Every value that the file keeps outside the pickle, by what names it.
+    pub fn persistent(&self) -> impl Iterator<Item = Id> {
+        self.values.iter().filter_map(|value| if let Value::Persistent(key) = value { Some(*key) } else { None })
+    }
+
     /// Module, name and arguments of the call there.
     pub fn call(&self, id: Id) -> Option<(&str, &str, &[Id])> {
         let Value::Call(callable, arguments) = *self.get(id) else { return None };
@@ -78,12 +83,17 @@ impl Pickle {
 
 /// Reads a pickle. The message of an error says where.
 pub(super) fn read(bytes: &[u8]) -> Result<Pickle, String> {
+    read_first(bytes).map(|(pickle, _)| pickle)
+}
+
+/// Reads the pickle that `bytes` begin with, and how long it is: older files hold several in a row.
+pub(super) fn read_first(bytes: &[u8]) -> Result<(Pickle, usize), String> {
     let mut machine = Machine { bytes, at: 0, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
     loop {
         let start = machine.at;
         match machine.step() {
             Some(Step::On) => {}
-            Some(Step::Done(root)) => return Ok(Pickle { values: machine.values, root }),
+            Some(Step::Done(root)) => return Ok((Pickle { values: machine.values, root }, machine.at)),
             Some(Step::Unknown(code)) => return Err(format!("byte {start} of the pickle, {code:#04x}, is not understood")),
             None => return Err(format!("the pickle ends or contradicts itself at byte {start}")),
         }

@@ -2,6 +2,12 @@
 
 use tch::{Kind, TchError, Tensor};
 
+/// The patches a side of an embedding of this shape, if it is a square grid behind a class token.
+pub(super) fn patches_a_side(shape: &[i64]) -> Option<usize> {
+    let &[1, tokens, _] = shape else { return None };
+    usize::try_from(side(tokens - 1)?).ok()
+}
+
 /// The patches a side of both embeddings, given their shapes, if these are square grids that differ in nothing else.
 pub(super) fn grids(found: &[i64], wanted: &[i64]) -> Option<(i64, i64)> {
     let (&[1, found_tokens, found_width], &[1, wanted_tokens, wanted_width]) = (found, wanted) else { return None };

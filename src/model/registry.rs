@@ -2,7 +2,8 @@
 
 use tch::TchError;
 
-use super::variables::Scope;
+use super::variables::{Scope, Variables};
+use super::weights::Shapes;
 use super::{Backbone, resnet, vit};
 use crate::config::nearest;
 use crate::error::{Error, Result};
@@ -56,6 +57,13 @@ impl Spec {
         let names: Vec<&str> = BACKBONES.iter().map(|spec| spec.name).collect();
         let hint = nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         Err(Error::usage(format!("there is no backbone `{name}`")).with_help(format!("{hint}known are {}", names.join(", "))))
+    }
+
+    /// Names and shapes of the network's tensors; none of them is made.
+    pub(super) fn shapes(&self, classes: usize, image_size: usize) -> Result<Shapes> {
+        let mut variables = Variables::sketch();
+        drop(self.build(&mut variables.root(), classes, image_size)?);
+        Ok(variables.shapes())
     }
 
     /// Declares the network's tensors and wires them up.

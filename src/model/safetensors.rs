@@ -37,6 +37,13 @@ pub(super) fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether a file that begins with `start`, 9 bytes or more, may be one: the length of a header, and the header's brace.
+pub(super) fn begins_with_header(start: &[u8]) -> bool {
+    // The format allows headers of up to 100 MB.
+    let length = start.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
+    length.is_some_and(|length| length <= 100 << 20) && start.get(8) == Some(&b'{')
+}
+
 /// The tensors of a file, on the CPU, in no particular order.
 pub(super) fn read(path: &Path) -> Result<Vec<(String, Tensor)>> {
     File::open(path).at("read", path)?;

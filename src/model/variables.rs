@@ -5,6 +5,7 @@ use std::fmt::Display;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::init::Init;
+use super::weights::Shapes;
 use crate::comm::tensor_ext::channels_last;
 
 /// One named tensor.
@@ -29,13 +30,19 @@ impl Variable {
 /// Every tensor of a network, in the order of declaration.
 pub(super) struct Variables {
     device: Device,
+    sketched: bool,
     all: Vec<Variable>,
 }
 
 impl Variables {
     /// None yet; those to come live on `device`, in float32.
     pub fn new(device: Device) -> Self {
-        Self { device, all: Vec::new() }
+        Self { device, sketched: false, all: Vec::new() }
+    }
+
+    /// None yet; those to come have their names and shapes and no memory of their own, so that they cannot be written to.
+    pub fn sketch() -> Self {
+        Self { sketched: true, ..Self::new(Device::Cpu) }
     }
 
     /// The scope whose names have no prefix.
@@ -46,6 +53,23 @@ impl Variables {
     /// The variables in the order of declaration.
     pub fn iter(&self) -> impl Iterator<Item = &Variable> {
         self.all.iter()
+    }
+
+    /// Where they live.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Gives up these tensors for those of `other`, the same declarations in the same order; memory is then theirs together.
+    pub fn share(&self, other: &Self) -> Result<(), TchError> {
+        tch::no_grad(|| {
+            self.iter().zip(other.iter()).try_for_each(|(mine, theirs)| mine.tensor.shallow_clone().f_set_data(&theirs.tensor))
+        })
+    }
+
+    /// Their shapes by name.
+    pub fn shapes(&self) -> Shapes {
+        self.iter().map(|variable| (variable.name.clone(), variable.shape())).collect()
     }
 
     /// Changes the kind of every tensor in place, so that the layers see it.
@@ -65,7 +89,10 @@ impl Variables {
     }
 
     fn declare(&mut self, name: String, shape: &[i64], init: Init, trainable: bool) -> Result<Tensor, TchError> {
-        let mut tensor = Tensor::f_zeros(shape, (Kind::Float, self.device))?;
+        let mut tensor = Tensor::f_zeros(if self.sketched { &[] } else { shape }, (Kind::Float, self.device))?;
+        if self.sketched {
+            tensor = tensor.f_expand(shape, false)?;
+        }
         if trainable {
             tensor = tensor.f_requires_grad_(true)?;
         }

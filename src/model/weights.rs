@@ -1,10 +1,12 @@
 //! The tensors of a file against those of a network → what is loaded, or one error that names everything that does not fit.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use tch::Tensor;
 
 use super::variables::Variables;
+use super::weight_file::is_counter;
 use super::{positions, vit};
 use crate::error::{Error, Result};
 
@@ -15,14 +17,35 @@ pub struct LoadReport {
     pub loaded: usize,
     /// The classifier kept its initial weights, as the file's has other classes or none.
     pub head_replaced: bool,
+    /// The classes of the file's own classifier, where it has one.
+    pub head_classes: Option<usize>,
     /// The position embedding was resampled: patches a side in the file and in the network.
     pub positions_resampled: Option<(usize, usize)>,
 }
 
+/// As a sentence for the log: nothing that was left out is silent.
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tensors loaded", self.loaded)?;
+        match (self.head_replaced, self.head_classes) {
+            (true, Some(classes)) => write!(f, "; the classifier is a new one, the file's is for {classes} classes")?,
+            (true, None) => f.write_str("; the classifier is a new one, the file has none")?,
+            (false, _) => {}
+        }
+        if let Some((from, to)) = self.positions_resampled {
+            write!(f, "; positions resampled from {from}×{from} to {to}×{to} patches")?;
+        }
+        Ok(())
+    }
+}
+
+/// Shapes by name.
+pub(super) type Shapes = BTreeMap<String, Vec<i64>>;
+
 /// Copies every tensor, names and shapes being exactly those of the network. Nothing is copied if one does not fit.
 pub(super) fn load_exact(variables: &Variables, tensors: &[(String, Tensor)]) -> Result<(), String> {
     let found = by_name(tensors);
-    fit(variables, &found, |_| false)?;
+    fit(&variables.shapes(), &shapes(&found), |_| false)?;
     copy(variables, &found).map(drop)
 }
 
@@ -30,8 +53,8 @@ pub(super) fn load_exact(variables: &Variables, tensors: &[(String, Tensor)]) ->
 /// embedding is resampled where the grid differs.
 pub(super) fn load_pretrained(variables: &Variables, head: &str, tensors: &[(String, Tensor)]) -> Result<LoadReport, String> {
     let mut found = by_name(tensors);
-    let mut report = LoadReport::default();
-    let is_head = |name: &str| name.strip_prefix(head).is_some_and(|rest| rest.starts_with('.'));
+    let mut report = LoadReport { head_classes: classes(head, &shapes(&found)), ..LoadReport::default() };
+    let is_head = |name: &str| is_under(name, head);
 
     if variables.iter().any(|wanted| is_head(&wanted.name) && found.get(&wanted.name).is_none_or(|t| t.size() != wanted.shape()))
     {
@@ -45,7 +68,7 @@ pub(super) fn load_pretrained(variables: &Variables, head: &str, tensors: &[(Str
         *positions = positions::resample(positions, from, to).map_err(|e| e.to_string())?;
         report.positions_resampled = Some((from as usize, to as usize));
     }
-    fit(variables, &found, |name| report.head_replaced && is_head(name))?;
+    fit(&variables.shapes(), &shapes(&found), |name| report.head_replaced && is_head(name))?;
     report.loaded = copy(variables, &found)?;
     Ok(report)
 }
@@ -54,19 +77,38 @@ type Named = BTreeMap<String, Tensor>;
 
 /// By name, less what PyTorch counts but inference and training never read.
 fn by_name(tensors: &[(String, Tensor)]) -> Named {
-    let kept = tensors.iter().filter(|(name, _)| !name.ends_with(".num_batches_tracked"));
+    let kept = tensors.iter().filter(|(name, _)| !is_counter(name));
     kept.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
 }
 
+/// The shapes of what was found, less what [`by_name`] leaves out.
+pub(super) fn shapes_of(tensors: &[(String, Tensor)]) -> Shapes {
+    shapes(&by_name(tensors))
+}
+
+fn shapes(found: &Named) -> Shapes {
+    found.iter().map(|(name, tensor)| (name.clone(), tensor.size())).collect()
+}
+
+/// Whether a tensor belongs to the layer `head`.
+pub(super) fn is_under(name: &str, head: &str) -> bool {
+    name.strip_prefix(head).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The outputs of the layer `head`, if there is one.
+pub(super) fn classes(head: &str, found: &Shapes) -> Option<usize> {
+    let &[classes, _] = found.get(&format!("{head}.weight"))?.as_slice() else { return None };
+    usize::try_from(classes).ok()
+}
+
 /// Every difference between what the network wants and what was found, in one message; names for which `optional` holds may be missing.
-fn fit(variables: &Variables, found: &Named, optional: impl Fn(&str) -> bool) -> Result<(), String> {
-    let wanted: BTreeMap<&str, Vec<i64>> = variables.iter().map(|variable| (variable.name.as_str(), variable.shape())).collect();
+pub(super) fn fit(wanted: &Shapes, found: &Shapes, optional: impl Fn(&str) -> bool) -> Result<(), String> {
     let missing =
-        wanted.keys().filter(|&&name| !found.contains_key(name) && !optional(name)).map(|name| format!("`{name}`")).collect();
-    let unexpected = found.keys().filter(|name| !wanted.contains_key(name.as_str())).map(|name| format!("`{name}`")).collect();
+        wanted.keys().filter(|name| !found.contains_key(*name) && !optional(name)).map(|name| format!("`{name}`")).collect();
+    let unexpected = found.keys().filter(|name| !wanted.contains_key(*name)).map(|name| format!("`{name}`")).collect();
     let misshapen = wanted.iter().filter_map(|(name, shape)| {
-        let size = found.get(*name)?.size();
-        (size != *shape).then(|| format!("`{name}` is {size:?}, not {shape:?}"))
+        let size = found.get(name)?;
+        (size != shape).then(|| format!("`{name}` is {size:?}, not {shape:?}"))
     });
     let faults: Vec<String> = [("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen.collect())]
         .into_iter()
@@ -133,7 +175,9 @@ mod tests {
         let variables = small(4);
         let tensors = file(&[BODY.as_slice(), &[("fc.weight", &[1000, 2]), ("fc.bias", &[1000])]].concat());
         let report = load_pretrained(&variables, "fc", &tensors).unwrap();
-        assert_eq!(report, LoadReport { loaded: 2, head_replaced: true, positions_resampled: None });
+        let expected = LoadReport { loaded: 2, head_replaced: true, head_classes: Some(1000), positions_resampled: None };
+        assert_eq!(report, expected);
+        assert_eq!(report.to_string(), "2 tensors loaded; the classifier is a new one, the file's is for 1000 classes");
         let sums: Vec<f64> = variables.iter().map(|variable| variable.tensor.sum(Kind::Double).double_value(&[])).collect();
         assert_eq!(sums, [6.0, 2.0, 0.0, 0.0]);
     }
@@ -141,7 +185,8 @@ mod tests {
     #[test]
     fn a_head_of_the_same_classes_is_loaded_and_a_missing_one_is_as_another() {
         let with_head = file(&[BODY.as_slice(), &[("fc.weight", &[4, 2]), ("fc.bias", &[4])]].concat());
-        assert_eq!(load_pretrained(&small(4), "fc", &with_head).unwrap(), LoadReport { loaded: 4, ..Default::default() });
+        let expected = LoadReport { loaded: 4, head_classes: Some(4), ..Default::default() };
+        assert_eq!(load_pretrained(&small(4), "fc", &with_head).unwrap(), expected);
         assert!(load_pretrained(&small(4), "fc", &file(&BODY)).unwrap().head_replaced);
     }
 

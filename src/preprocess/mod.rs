@@ -13,6 +13,7 @@
 mod boxes;
 mod budget;
 mod crew;
+mod cropper;
 pub mod detector;
 mod ledger;
 mod manifest;
@@ -30,6 +31,7 @@ mod units;
 mod verify;
 mod work;
 
+pub use cropper::Cropper;
 #[cfg(feature = "torch")]
 pub use detector::DetrDetector;
 pub use manifest::Manifest;

@@ -97,7 +97,7 @@ impl Prepared {
             return Err(Error::usage("the records are not divided into train, validation and test yet")
                 .with_help("`bioscan-hpc metadata split JOB.toml` does it, in a minute on a login node"));
         }
-        Ok(())
+        self.job.check_weights()
     }
 }
 

@@ -16,23 +16,9 @@ pub fn random(seed: u64, epoch: u64, sample: u64, image: Size, side: u32) -> Vie
     }
 }
 
-/// The middle, as torchvision's `CenterCrop` rounds it (half to even).
-#[must_use]
-pub fn centre(image: Size, side: u32) -> View {
-    let middle = |length: u32| (f64::from(length.saturating_sub(side)) / 2.0).round_ties_even() as u32;
-    View { x: middle(image.width), y: middle(image.height), flip: false }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_middle_is_where_torchvision_puts_it() {
-        // int(round((341 - 224) / 2)) = round(58.5) = 58; (256 - 224) / 2 = 16.
-        assert_eq!(centre(Size { width: 341, height: 256 }, 224), View { x: 58, y: 16, flip: false });
-        assert_eq!(centre(Size { width: 224, height: 224 }, 224), View { x: 0, y: 0, flip: false });
-    }
 
     #[test]
     fn random_views_stay_inside_and_reach_both_edges() {

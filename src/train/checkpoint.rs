@@ -179,7 +179,13 @@ impl Checkpoint {
         Ok(None)
     }
 
-    fn load(path: &Path) -> Result<Self> {
+    /// Whether a file that begins with `start`, 16 bytes, is one.
+    pub fn begins_with(start: &[u8]) -> bool {
+        start.get(8..16) == Some(&FORMAT.magic)
+    }
+
+    /// Reads the one at `path`; a damaged one is an input error.
+    pub fn load(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).at("read", path)?;
         let damaged = || Error::input(path, "damaged checkpoint");
         let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or_else(damaged)?;

@@ -8,8 +8,8 @@ use tch::{Device, Kind, Tensor};
 use crate::comm::World;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::evaluate::{Accumulator, DEFAULT_KS, Threshold, original, thresholds};
-use crate::model::Model;
+use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, Threshold, likeliest, original, thresholds};
+use crate::model::Classify;
 use crate::store::codec::Format;
 use crate::telemetry::Progress;
 use crate::train::loader::{Order, Source, Views};
@@ -45,7 +45,7 @@ pub struct Prediction {
 /// A model and all that examining it on any split takes.
 pub struct Examiner<'a> {
     /// What is examined.
-    pub model: &'a Model,
+    pub model: &'a dyn Classify,
     /// Of the run.
     pub config: &'a RunConfig,
     /// How many there are.
@@ -75,7 +75,7 @@ impl Examiner<'_> {
         let mut predictions = Vec::new();
         let loss = self.for_each(source, |scored| {
             seen.add(scored.label, scored.probabilities);
-            let likeliest = likeliest(scored.probabilities);
+            let likeliest = likeliest(scored.probabilities, NAMED);
             predictions.push(Prediction { index: scored.index, loss: scored.loss, likeliest });
         })?;
         seen.add_loss(loss);
@@ -88,7 +88,7 @@ impl Examiner<'_> {
         let loss = self.for_each(source, |scored| {
             labels.push(scored.label);
             probabilities.extend_from_slice(scored.probabilities);
-            let likeliest = likeliest(scored.probabilities);
+            let likeliest = likeliest(scored.probabilities, NAMED);
             predictions.push(Prediction { index: scored.index, loss: scored.loss, likeliest });
         })?;
         let thresholds = if source.samples.is_empty() { vec![] } else { self.thresholds_of(&probabilities)? };
@@ -137,7 +137,7 @@ impl Examiner<'_> {
                 let batch = batch?;
                 let (images, labels) = batch.tensors(self.device)?;
                 tch::no_grad(|| {
-                    let logits = self.model.forward(&images, false)?;
+                    let logits = self.model.scores(&images)?;
                     let losses = per_sample(self.config.id.loss, self.config.recipe.focal_gamma, &logits, &labels);
                     sum += losses.sum(Kind::Double).double_value(&[]);
                     let (losses, probabilities) = (floats(&losses)?, floats(&logits.softmax(-1, Kind::Float))?);
@@ -156,10 +156,15 @@ impl Examiner<'_> {
 }
 
 impl Examination {
-    /// The loss as the original program divides it, from the images in the order of the metadata.
+    /// Every metric; `classes` by their index, `expected` images listed.
     #[must_use]
-    pub fn original_loss(&self) -> Option<f64> {
-        original::loss(&self.predictions.iter().map(|prediction| prediction.loss).collect::<Vec<_>>())
+    pub fn evaluation(&self, classes: &[String], expected: usize) -> Evaluation {
+        let mut evaluation = Evaluation::new(&self.seen, classes, expected as u64);
+        if let Some(as_original) = &mut evaluation.as_original {
+            // As the original program divides it, from the images in the order of the metadata.
+            as_original.loss = original::loss(&self.predictions.iter().map(|prediction| prediction.loss).collect::<Vec<_>>());
+        }
+        evaluation
     }
 }
 
@@ -167,13 +172,6 @@ impl Examination {
 fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
     let flat = tensor.to_kind(Kind::Float).to_device(Device::Cpu).contiguous().view([-1]);
     Vec::try_from(flat).map_err(|error| Error::library("libtorch", error))
-}
-
-/// The most probable classes, ties to the lower index.
-fn likeliest(scores: &[f32]) -> Vec<(usize, f32)> {
-    let mut classes: Vec<usize> = (0..scores.len()).collect();
-    classes.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
-    classes.into_iter().take(NAMED).map(|class| (class, scores[class])).collect()
 }
 
 fn gather(world: &World, seen: Accumulator, predictions: Vec<Prediction>) -> Result<Option<Examination>> {
@@ -213,15 +211,4 @@ pub fn to_csv(source: &Source, classes: &[String], predictions: &[Prediction]) -
         writer.write_record(image.chain(said)).map_err(failed)?;
     }
     writer.into_inner().map_err(|error| Error::library("csv", error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_likeliest_classes_fall_and_ties_go_to_the_lower_class() {
-        let classes: Vec<usize> = likeliest(&[0.1, 0.3, 0.3, 0.05, 0.05, 0.1, 0.1]).into_iter().map(|(class, _)| class).collect();
-        assert_eq!(classes, [1, 2, 0, 5, 6]);
-    }
 }

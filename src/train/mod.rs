@@ -3,7 +3,8 @@
 //! The parts, in the order data meets them: `staging` brings the images to the node, [`order`] says which sample goes where, `source`
 //! makes pixels of one sample and [`loader`] batches of many, `losses`, `optimizer` and `schedule` are the recipe, `epoch` is the loop over
 //! steps and `sums` what it adds up, `checkpoint` and `keeper` keep work from being lost, `metrics` and `events` tell of it, `examination`
-//! is the test, and `run` is the whole story; `rehearsal` only looks how fast it would be.
+//! is the test, and `run` is the whole story; `rehearsal` only looks how fast it would be. `testing` measures any weights, `trained` opens
+//! them, and `exchange` takes them in and gives them out.
 
 mod augment;
 mod checkpoint;
@@ -11,6 +12,7 @@ mod directory;
 mod epoch;
 mod events;
 mod examination;
+mod exchange;
 mod keeper;
 pub mod loader;
 mod losses;
@@ -24,7 +26,12 @@ mod schedule;
 mod source;
 mod staging;
 mod sums;
+mod testing;
+mod trained;
 
 pub use directory::RunDirectory;
+pub use exchange::{Inspection, export, import, inspect};
 pub use rehearsal::rehearse;
-pub use run::{Options, Outcome, test, train};
+pub use run::{Options, Outcome, train};
+pub use testing::{Subject, Tested, test};
+pub use trained::{LARGE_INSECT_ORDER, PUBLISHED_ORDERS, Trained, read_weights};

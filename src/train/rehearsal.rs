@@ -45,7 +45,7 @@ pub fn rehearse(
 impl Run<'_> {
     fn rehearse(&self, team: &Team<'_>, patience: Duration, beat: &mut dyn FnMut(usize)) -> Result<Speeds> {
         let (world, recipe) = (self.world, &self.config.recipe);
-        let (model, pool) = (world.agree(self.model())?, self.pool()?);
+        let (model, pool) = (world.agree(self.model())?, self.options.pool()?);
         let ranks = world.size() as f64;
         let [first_read, decoding] = [(); 2].map(|()| decode(&self.data.train, &pool));
         let parameters = tensors_of(model.parameters());

@@ -13,7 +13,7 @@ use crate::config::{BatchNorm, Experiment, Fingerprints, Job, RunConfig};
 use crate::dataset::load_partition;
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, RunRecord, majority_baseline};
-use crate::model::Model;
+use crate::model::{Model, WeightFile};
 use crate::store::lock::Lock;
 use crate::store::{atomic, hash};
 use crate::telemetry::{Clock, Provenance, Shares};
@@ -27,6 +27,7 @@ use crate::train::metrics::{self, EpochMetrics, Timing};
 use crate::train::optimizer::Sgd;
 use crate::train::order::shuffled;
 use crate::train::parallel::Team;
+use crate::train::trained::best_weights_are_intact;
 use crate::train::{events, schedule, staging};
 
 /// What a caller chooses that changes no result.
@@ -41,6 +42,18 @@ pub struct Options {
     pub packs: Option<PathBuf>,
     /// A folder on this node's own disk to copy them to first; `None` reads them where they are.
     pub stage: Option<PathBuf>,
+}
+
+impl Options {
+    /// This rank's threads, libtorch's among them.
+    pub(super) fn pool(&self) -> Result<rayon::ThreadPool> {
+        tch::set_num_threads(self.threads as i32);
+        if self.device == Device::Cpu {
+            tensor_ext::keep_freed_memory();
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
+        pool.map_err(|error| Error::library("rayon", error))
+    }
 }
 
 /// How [`train`] ended.
@@ -72,27 +85,17 @@ pub fn train(job: &Job, experiment: &Experiment, world: &World, options: Options
     Run::of(job, &config, &data, world, &options).train()
 }
 
-/// Tests the best weights of a finished or unfinished run again; the result on rank 0.
-pub fn test(job: &Job, experiment: &Experiment, world: &World, options: Options) -> Result<Option<Evaluation>> {
-    let data = world.agree(Data::load(job, experiment, &options))?;
-    let config = resolve(job, experiment, &data)?;
-    let run = Run::of(job, &config, &data, world, &options);
-    let model = world.agree(run.model())?;
-    let tested = run.examine_best(&model)?;
-    Ok(tested.map(|tested| run.evaluation(&tested)))
-}
-
 /// The images and labels of one experiment.
 pub(super) struct Data {
-    classes: Vec<String>,
-    pub(super) train: Source,
-    validation: Source,
-    test: Source,
-    fingerprints: Fingerprints,
+    pub classes: Vec<String>,
+    pub train: Source,
+    pub validation: Source,
+    pub test: Source,
+    pub fingerprints: Fingerprints,
 }
 
 impl Data {
-    pub(super) fn load(job: &Job, experiment: &Experiment, options: &Options) -> Result<Self> {
+    pub fn load(job: &Job, experiment: &Experiment, options: &Options) -> Result<Self> {
         let metadata = job.paths.split_metadata();
         let partition = load_partition(&metadata, &experiment.partition)?;
         let there = || job.paths.container(&job.preprocess.package(), job.train.images);
@@ -116,13 +119,9 @@ impl Data {
 
 /// The configuration of the run, with the hash of the pretrained weights the job names for its backbone.
 pub(super) fn resolve(job: &Job, experiment: &Experiment, data: &Data) -> Result<RunConfig> {
-    let pretrained = pretrained_path(job, &experiment.id.backbone).map_or(Ok(String::new()), |path| hash::of_file(&path))?;
+    let first = job.pretrained(&experiment.id.backbone, job.recipe_for(experiment).init)?;
+    let pretrained = first.map_or(Ok(String::new()), |path| hash::of_file(&path))?;
     Ok(RunConfig::new(job, experiment, data.fingerprints.clone(), pretrained))
-}
-
-/// Where the job's pretrained weights for `backbone` lie; `None` where it starts from random ones.
-fn pretrained_path(job: &Job, backbone: &str) -> Option<PathBuf> {
-    job.paths.weights.as_ref().map(|folder| folder.join(format!("{backbone}.safetensors")))
 }
 
 /// Everything a run is made of.
@@ -155,7 +154,7 @@ impl Run<'_> {
     }
 
     fn train_as(&self, team: &Team<'_>) -> Result<Outcome> {
-        let (model, pool) = (self.world.agree(self.model())?, self.pool()?);
+        let (model, pool) = (self.world.agree(self.model())?, self.options.pool()?);
         let mut sgd = Sgd::new(model.parameters(), &self.config.recipe);
         let mut position = self.world.agree(self.begin(&model, &mut sgd))?;
         // Ranks read the same files, so this changes nothing; it makes sure that they did.
@@ -205,20 +204,11 @@ impl Run<'_> {
             model = model.to_channels_last()?;
         }
         model.initialise(id.seed)?;
-        if let Some(path) = pretrained_path(self.job, &id.backbone) {
+        if let Some(path) = self.job.pretrained(&id.backbone, recipe.init)? {
             let report = model.load_pretrained(&path)?;
-            tracing::info!(path = %path.display(), ?report, "loaded pretrained weights");
+            tracing::info!(path = %path.display(), "pretrained weights: {report}");
         }
         Ok(model)
-    }
-
-    pub(super) fn pool(&self) -> Result<rayon::ThreadPool> {
-        tch::set_num_threads(self.options.threads as i32);
-        if self.options.device == Device::Cpu {
-            tensor_ext::keep_freed_memory();
-        }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.threads).build();
-        pool.map_err(|error| Error::library("rayon", error))
     }
 
     /// Takes up the newest intact checkpoint, or starts at the beginning.
@@ -320,7 +310,7 @@ impl Run<'_> {
             config_hash: self.config.hash()?,
             best_epoch: position.best.map_or(0, |best| best.epoch),
             ranks: self.world.size(),
-            evaluation: self.evaluation(tested),
+            evaluation: tested.evaluation(&data.classes, data.test.expected),
             majority: majority_baseline(&data.train.class_totals(classes), &data.test.class_totals(classes)),
             notes,
         };
@@ -332,14 +322,9 @@ impl Run<'_> {
     }
 
     fn examine_best(&self, model: &Model) -> Result<Option<Examination>> {
-        let path = self.directory.best_weights();
-        let intact = || match hash::read_sealed(&path)? {
-            Some(_) => model.load_pretrained(&path),
-            None => Err(Error::input(&path, "the best weights are missing or damaged")
-                .with_help("remove the run's folder and train it again")),
-        };
-        self.world.agree(intact())?;
-        let pool = self.pool()?;
+        let best = best_weights_are_intact(&self.directory).and_then(|()| WeightFile::read(&self.directory.best_weights()));
+        self.world.agree(best.and_then(|best| model.load_trained(&best)))?;
+        let pool = self.options.pool()?;
         let examiner = self.examiner(model, &pool);
         // Thresholds are the validation split's, so that the test split decides nothing about itself.
         let thresholds = examiner.thresholds(&self.data.validation)?;
@@ -349,14 +334,6 @@ impl Run<'_> {
     fn examiner<'a>(&'a self, model: &'a Model, pool: &'a rayon::ThreadPool) -> Examiner<'a> {
         let (classes, device) = (self.data.classes.len(), self.options.device);
         Examiner { model, config: self.config, classes, world: self.world, device, pool }
-    }
-
-    fn evaluation(&self, tested: &Examination) -> Evaluation {
-        let mut evaluation = Evaluation::new(&tested.seen, &self.data.classes, self.data.test.expected as u64);
-        if let Some(as_original) = &mut evaluation.as_original {
-            as_original.loss = tested.original_loss();
-        }
-        evaluation
     }
 }
 

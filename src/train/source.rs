@@ -13,7 +13,7 @@ use crate::config::{Crop, Fit};
 use crate::container::{self, ImageKey, Reader};
 use crate::dataset::Sample;
 use crate::error::{Error, Result};
-use crate::image::{Size, Target, view_of};
+use crate::image::{Size, Target, View, view_of};
 use crate::train::augment;
 
 /// Samples whose bytes are hashed between two updates of a fingerprint: enough for all threads, few enough to stay small.
@@ -126,7 +126,7 @@ impl Source {
                 Views::Random { seed, epoch } if self.crop.augment => {
                     augment::random(seed, epoch, index as u64, size, self.crop.size)
                 }
-                _ => augment::centre(size, self.crop.size),
+                _ => View::centre(size, self.crop.size),
             };
             view_of(&jpeg, target, self.crop.size, choose, out)?.map_err(|fault| broken(fault.to_string()))
         })

@@ -152,7 +152,7 @@ fn a_lost_answer_means_no_second_array() {
         field.settle();
         // Another manifest, so that the second round has something to submit.
         let job = fs::read_to_string(field.at("job.toml")).unwrap();
-        fs::write(field.at("job.toml"), job.replace("[grid]", "[train]\nepochs = 50\n[grid]")).unwrap();
+        fs::write(field.at("job.toml"), job.replace("init = \"random\"", "init = \"random\", epochs = 50")).unwrap();
     }
 }
 

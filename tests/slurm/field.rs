@@ -63,7 +63,7 @@ impl Field {
         let field = Self { slurm, root, runs: seeds };
         let seeds: Vec<String> = (1..=seeds).map(|seed| seed.to_string()).collect();
         let text = format!(
-            "name = \"mini\"\npaths = {{ dataset = \"data\", output = {:?} }}\n[grid]\nsizes = [\"small\"]\ntasks = [\"insect_order\"]\n\
+            "name = \"mini\"\npaths = {{ dataset = \"data\", output = {:?} }}\ntrain = {{ init = \"random\" }}\n[grid]\nsizes = [\"small\"]\ntasks = [\"insect_order\"]\n\
              backbones = [\"resnet50\"]\nlosses = [\"CE\"]\nseeds = [{}]\n",
             field.at(out).display().to_string(),
             seeds.join(", ")

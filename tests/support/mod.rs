@@ -46,6 +46,7 @@ paths = {{ dataset = "{0}", output = "{0}/out" }}
 [preprocess]
 size = 36
 [train]
+init = "random"
 epochs = 2
 global_batch = 8
 lr = 0.01

@@ -21,7 +21,7 @@ pub fn job_file(folder: &Path, name: &str, output: &str, seeds: &str) -> PathBuf
         r#"
 name = "mini"
 paths = {{ dataset = "data", output = {output:?} }}
-train = {{ threads = 1 }}
+train = {{ threads = 1, init = "random" }}
 [grid]
 sizes = ["small", "medium", "large"]
 tasks = ["insect_order", "diptera_family"]

@@ -7,7 +7,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::network::Network;
 use crate::error::{Error, Result};
 use crate::model::variables::Variables;
-use crate::model::{state_dict, weights};
+use crate::model::{weight_file, weights};
 
 /// DETR-ResNet-50 for one class, ready to run.
 pub struct Detr {
@@ -27,7 +27,7 @@ impl Detr {
     /// # Errors
     /// An input error that lists every missing, unexpected and misshapen tensor; libtorch's own, as out of memory.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
-        let tensors = state_dict::read(path)?;
+        let (_, tensors) = weight_file::read(path)?;
         Self::build(&tensors, device)?.map_err(|message| {
             Error::input(path, format!("these weights are not the crop tool's: {message}")).with_help(
                 "it is a DETR-ResNet-50 for one class: Hugging Face's DetrForObjectDetection with num_labels=1, as in \

@@ -17,6 +17,7 @@
 //! | [`axis`] | values ↔ positions, round ticks |
 //! | [`font`] | how wide a text is |
 //! | [`palette`] | colours, dashes and marks that the colour-blind and a black-and-white print tell apart |
+//! | `png` | the SVG in pixels (feature `png`) |
 //!
 //! Text and lines are drawn in `currentColor` on a sheet of class `paper`, so that a page can show the same file in dark mode; alone it is
 //! black on white. Every mark carries its value as a `<title>`, which browsers show under the pointer.
@@ -30,6 +31,8 @@ pub mod distribution;
 pub mod font;
 pub mod palette;
 pub mod per_class;
+#[cfg(feature = "png")]
+pub mod png;
 pub mod ranks;
 pub mod sizes;
 pub mod svg;

@@ -6,10 +6,14 @@
 //! | [`folder`] | one run's `metrics.csv`, `timing.csv`, `provenance.json` |
 //! | [`examples`] | chooses pictures a model was right, wrong and unsure about, and fetches them |
 //! | [`pictures`] | material → every figure |
+//! | `album` | the figures as files |
+//! | `counts` | the tables behind the figures of the data |
 //! | [`tables`] | a summary's tables as HTML |
 //! | [`html`] | material and figures → the page |
 //! | [`data_uri`] | bytes → text that stands in the page |
 
+mod album;
+mod counts;
 pub mod data_uri;
 pub mod examples;
 pub mod folder;
@@ -18,6 +22,7 @@ pub mod material;
 pub mod pictures;
 pub mod tables;
 
+pub use album::write_figures;
 pub use html::page;
 pub use material::Material;
 pub use pictures::{Picture, pictures};

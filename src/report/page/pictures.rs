@@ -7,6 +7,7 @@ use crate::evaluate::{Calibration, Evaluation};
 use crate::report::Row;
 use crate::report::figures::{Heading, Series, Style};
 use crate::report::figures::{calibration, confusion, cost, curves, distribution, per_class, ranks, sizes};
+use crate::report::page::counts::Size;
 use crate::report::page::material::{Material, Run};
 use crate::report::statistics::mean;
 
@@ -216,16 +217,9 @@ fn dataset(material: &Material) -> Vec<Picture> {
         in_front: true,
         svg,
     };
-    let total = |class: &crate::dataset::statistics::ClassCount| class.train + class.validation + class.test;
     let set = |experiment: &Experiment| {
-        let totals = || experiment.classes.iter().map(total).filter(|images| *images > 0);
-        let sum = |of: fn(&crate::dataset::statistics::ClassCount) -> u64| experiment.classes.iter().map(of).sum();
-        sizes::Dataset {
-            name: experiment.experiment.clone(),
-            classes: totals().count(),
-            images: [sum(|class| class.train), sum(|class| class.validation), sum(|class| class.test)],
-            imbalance: totals().max().unwrap_or(0) as f64 / totals().min().unwrap_or(1) as f64,
-        }
+        let Size { classes, images, imbalance } = Size::of(experiment);
+        sizes::Dataset { name: experiment.experiment.clone(), classes, images, imbalance }
     };
     let datasets = statistics.experiments.iter().map(set).collect();
     let rank = |rank: &crate::dataset::statistics::Rank| (rank.rank.clone(), rank.labelled, rank.share, rank.categories);

@@ -1,0 +1,64 @@
+//! A trained network → the `config.json` beside its `model.safetensors` from which timm builds it again:
+//! `timm.create_model("local-dir:FOLDER", pretrained=True)`.
+
+use serde_json::{Value, json};
+
+use super::Recognised;
+use crate::config::Crop;
+use crate::error::{Error, Result};
+
+/// The card of a network of `recognised` with `features` inputs to its classifier, whose outputs are `classes`, in their order, where
+/// their names are known; it was shown images as `crop` says.
+///
+/// # Errors
+/// An internal one for a network without a classifier, or with another number of outputs than names.
+pub fn config_json(recognised: &Recognised, features: usize, classes: Option<&[String]>, crop: &Crop) -> Result<Value> {
+    let spec = recognised.spec;
+    let outputs = recognised.classes.ok_or_else(|| Error::usage("these weights have no classifier to export"))?;
+    let convolutional = spec.head == "fc";
+    let mut card = json!({
+        "architecture": spec.name,
+        "num_classes": outputs,
+        "num_features": features,
+        "global_pool": if convolutional { "avg" } else { "token" },
+        "pretrained_cfg": {
+            "input_size": [3, crop.size, crop.size],
+            "fixed_input_size": !convolutional,
+            "interpolation": "bilinear",
+            "crop_pct": f64::from(crop.size) / f64::from(crop.resize),
+            "crop_mode": "center",
+            // As in the original recipe: pixels in 0..1, no mean taken off.
+            "mean": [0.0, 0.0, 0.0],
+            "std": [1.0, 1.0, 1.0],
+            "num_classes": outputs,
+            "pool_size": null,
+            "first_conv": if convolutional { "conv1" } else { "patch_embed.proj" },
+            "classifier": spec.head,
+        },
+    });
+    if let Some(classes) = classes {
+        if classes.len() != outputs {
+            return Err(Error::usage(format!("there are {} class names, and the network has {outputs} outputs", classes.len())));
+        }
+        card["label_names"] = json!(classes);
+    }
+    Ok(card)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Spec;
+
+    #[test]
+    fn a_card_as_timm_reads_it() {
+        let found = Recognised { spec: Spec::find("vit_tiny_patch16_224").unwrap(), classes: Some(2), image_size: 64 };
+        let classes = ["Diptera", "Hemiptera"].map(String::from);
+        let card = config_json(&found, 192, Some(&classes), &Crop { resize: 80, size: 64, augment: true }).unwrap();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&card).unwrap());
+        let error = config_json(&found, 192, Some(&classes[..1]), &Crop::default()).unwrap_err();
+        assert_eq!(error.to_string(), "there are 1 class names, and the network has 2 outputs");
+        let headless = Recognised { classes: None, ..found };
+        assert!(config_json(&headless, 192, None, &Crop::default()).is_err());
+    }
+}

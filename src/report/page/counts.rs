@@ -1,0 +1,94 @@
+//! Counts of the metadata → the tables behind the figures of the data, as CSV, each called like its figure.
+
+use crate::dataset::statistics::{ClassCount, Experiment, Statistics};
+use crate::error::{Error, Result};
+
+/// Size and imbalance of one dataset, as its figure and its table show them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Size {
+    /// Classes with an image.
+    pub classes: usize,
+    /// Images in train, validation and test.
+    pub images: [u64; 3],
+    /// Images of the largest class over those of the smallest.
+    pub imbalance: f64,
+}
+
+impl Size {
+    /// Of one experiment.
+    #[must_use]
+    pub fn of(experiment: &Experiment) -> Self {
+        let total = |class: &ClassCount| class.train + class.validation + class.test;
+        let totals = || experiment.classes.iter().map(total).filter(|images| *images > 0);
+        let sum = |of: fn(&ClassCount) -> u64| experiment.classes.iter().map(of).sum();
+        Self {
+            classes: totals().count(),
+            images: [sum(|class| class.train), sum(|class| class.validation), sum(|class| class.test)],
+            imbalance: totals().max().unwrap_or(0) as f64 / totals().min().unwrap_or(1) as f64,
+        }
+    }
+}
+
+/// File name and content of every table: sizes, ranks, and the classes of each dataset.
+pub fn tables(statistics: &Statistics) -> Result<Vec<(String, String)>> {
+    let sizes = statistics.experiments.iter().map(|experiment| {
+        let Size { classes, images: [train, validation, test], imbalance } = Size::of(experiment);
+        vec![
+            experiment.experiment.clone(),
+            classes.to_string(),
+            train.to_string(),
+            validation.to_string(),
+            test.to_string(),
+            format!("{imbalance:.2}"),
+        ]
+    });
+    let ranks = statistics.ranks.iter().map(|rank| {
+        vec![rank.rank.clone(), rank.categories.to_string(), rank.labelled.to_string(), format!("{:.6}", rank.share)]
+    });
+    let mut all = vec![
+        ("dataset_sizes".to_owned(), csv(&["dataset", "classes", "train", "validation", "test", "imbalance"], sizes)?),
+        ("dataset_ranks".to_owned(), csv(&["rank", "categories", "labelled", "share"], ranks)?),
+    ];
+    for experiment in &statistics.experiments {
+        let row = |class: &ClassCount| {
+            let ClassCount { class, train, validation, test } = class;
+            vec![class.clone(), train.to_string(), validation.to_string(), test.to_string()]
+        };
+        let table = csv(&["class", "train", "validation", "test"], experiment.classes.iter().map(row))?;
+        all.push((format!("distribution_{}", experiment.experiment), table));
+    }
+    Ok(all)
+}
+
+fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
+    let refused = |error: &dyn std::fmt::Display| Error::library("csv", error);
+    let mut out = ::csv::Writer::from_writer(Vec::new());
+    out.write_record(header).map_err(|error| refused(&error))?;
+    for row in rows {
+        out.write_record(row).map_err(|error| refused(&error))?;
+    }
+    let bytes = out.into_inner().map_err(|error| refused(&error))?;
+    String::from_utf8(bytes).map_err(|error| refused(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::statistics::Rank;
+
+    #[test]
+    fn the_tables_of_a_small_dataset() {
+        let class = |name: &str, train, validation, test| ClassCount { class: name.into(), train, validation, test };
+        let classes = vec![class("Diptera", 7, 1, 2), class("Embioptera", 3, 1, 1), class("Zoraptera", 0, 0, 0)];
+        let statistics = Statistics {
+            rows: 20,
+            ranks: vec![Rank { rank: "order".into(), categories: 3, labelled: 15, share: 0.75 }],
+            experiments: vec![Experiment { experiment: "small".into(), classes }],
+        };
+        let tables = tables(&statistics).unwrap();
+        let text = |name: &str| tables.iter().find(|(file, _)| file == name).map(|(_, text)| text.as_str()).unwrap();
+        assert_eq!(text("dataset_sizes"), "dataset,classes,train,validation,test,imbalance\nsmall,2,10,2,3,2.00\n");
+        assert_eq!(text("dataset_ranks"), "rank,categories,labelled,share\norder,3,15,0.750000\n");
+        assert_eq!(text("distribution_small"), "class,train,validation,test\nDiptera,7,1,2\nEmbioptera,3,1,1\nZoraptera,0,0,0\n");
+    }
+}
