@@ -74,21 +74,18 @@ fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::statistics::Rank;
 
     #[test]
-    fn the_tables_of_a_small_dataset() {
+    fn a_dataset_is_as_unbalanced_as_its_largest_class_over_its_smallest_with_images() {
         let class = |name: &str, train, validation, test| ClassCount { class: name.into(), train, validation, test };
         let classes = vec![class("Diptera", 7, 1, 2), class("Embioptera", 3, 1, 1), class("Zoraptera", 0, 0, 0)];
-        let statistics = Statistics {
-            rows: 20,
-            ranks: vec![Rank { rank: "order".into(), categories: 3, labelled: 15, share: 0.75 }],
-            experiments: vec![Experiment { experiment: "small".into(), classes }],
-        };
-        let tables = tables(&statistics).unwrap();
-        let text = |name: &str| tables.iter().find(|(file, _)| file == name).map(|(_, text)| text.as_str()).unwrap();
-        assert_eq!(text("dataset_sizes"), "dataset,classes,train,validation,test,imbalance\nsmall,2,10,2,3,2.00\n");
-        assert_eq!(text("dataset_ranks"), "rank,categories,labelled,share\norder,3,15,0.750000\n");
-        assert_eq!(text("distribution_small"), "class,train,validation,test\nDiptera,7,1,2\nEmbioptera,3,1,1\nZoraptera,0,0,0\n");
+        let size = Size::of(&Experiment { experiment: "small".into(), classes });
+        assert_eq!(size, Size { classes: 2, images: [10, 2, 3], imbalance: 2.0 });
+    }
+
+    #[test]
+    fn a_name_with_a_comma_is_quoted() {
+        let row = vec!["not, sure".to_owned(), "1".to_owned()];
+        assert_eq!(csv(&["class", "train"], [row].into_iter()).unwrap(), "class,train\n\"not, sure\",1\n");
     }
 }
