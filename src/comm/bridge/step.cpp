@@ -47,7 +47,10 @@ Message bioscan_sgd_step(
       if (gradient.defined()) {
         moved.push_back(*parameters[i]);
         gradients.push_back(gradient);
-        memory.push_back(*velocities[i]);
+        // Without momentum the kernel wants none, and a velocity that is never moved stays zero.
+        if (options->momentum != 0.0) {
+          memory.push_back(*velocities[i]);
+        }
         // The kernel walks the memory of the three side by side, whatever their strides say.
         TORCH_CHECK(
             lie_alike(gradient, *parameters[i]) && lie_alike(*velocities[i], *parameters[i]),
