@@ -12,7 +12,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
-    let paths: [&[&str]; 29] = [
+    let paths: [&[&str]; 34] = [
         &[],
         &["synth"],
         &["import"],
