@@ -56,7 +56,9 @@ pub fn recognise(tensors: &[(String, Tensor)], backbone: Option<&str>) -> Result
 
 /// What the shapes say if they are those of `spec`.
 fn facts(spec: &'static Spec, found: &Shapes) -> Recognised {
-    let patches = found.get(vit::POSITIONS).and_then(|shape| positions::patches_a_side(shape));
+    // Only a network of patches has the size of its images in its shapes.
+    let positions = found.get(vit::POSITIONS).filter(|_| spec.image_size_step > 1);
+    let patches = positions.and_then(|shape| positions::patches_a_side(shape));
     let image_size = patches.map_or(spec.default_image_size, |patches| patches * spec.image_size_step);
     Recognised { spec, classes: weights::classes(spec.head, found), image_size }
 }

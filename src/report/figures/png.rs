@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// Pixels a unit of the canvas: 288 to the inch, where a unit is a 96th of one.
 pub const SCALE: f32 = 3.0;
 
+/// The fonts' family: "Condensed" is no part of its name, but their width.
+const FAMILY: &str = "DejaVu Sans";
+
 /// Draws figures; the fonts are read once.
 pub struct Painter(Options<'static>);
 
@@ -23,9 +26,9 @@ impl Painter {
         let mut fonts = fontdb::Database::new();
         fonts.load_font_data(dejavu::sans_condensed::regular().to_vec());
         fonts.load_font_data(dejavu::sans_condensed::bold().to_vec());
-        // Whatever family a figure names, there is this one.
-        fonts.set_sans_serif_family("DejaVu Sans Condensed");
-        Self(Options { fontdb: Arc::new(fonts), font_family: "DejaVu Sans Condensed".into(), ..Options::default() })
+        // Whatever family a figure names, there is this one, whose only width is the condensed.
+        fonts.set_sans_serif_family(FAMILY);
+        Self(Options { fontdb: Arc::new(fonts), font_family: FAMILY.into(), ..Options::default() })
     }
 
     /// A PNG of `svg` at `scale` pixels a unit.
