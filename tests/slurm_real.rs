@@ -2,6 +2,7 @@
 
 mod prep;
 #[path = "support/runs.rs"]
+#[expect(dead_code, reason = "shared with other tests")]
 mod runs;
 #[path = "support/slurm.rs"]
 mod slurm;

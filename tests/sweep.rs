@@ -1,6 +1,7 @@
 //! `sweep` on the command line: the plan, the refusals, and the local executor with a stand-in for training.
 
 #[path = "support/runs.rs"]
+#[expect(dead_code, reason = "shared with other tests")]
 mod runs;
 
 use std::fs;

@@ -1,5 +1,4 @@
 //! Job files, finished runs and stand-ins for programs, for the tests of the sweep and of the tables.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::fs;
