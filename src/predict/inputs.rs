@@ -140,8 +140,8 @@ impl Inputs {
                 Content::Files(files) => files.refused(),
                 Content::One(_) => &[],
             };
-            let prefix = source.prefix.clone();
-            refused.to_vec().into_iter().map(move |refused| refused_as(format!("{prefix}{}", refused.file), refused))
+            let named = |refused: &Refused| refused_as(format!("{}{}", source.prefix, refused.file), refused.clone());
+            refused.iter().map(named).collect::<Vec<_>>()
         };
         let mut refused: Vec<Refusal> = self.sources.iter().flat_map(of).collect();
         refused.sort();

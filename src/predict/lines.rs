@@ -66,7 +66,7 @@ fn written(p: f32) -> String {
 pub(super) fn csv_line(cells: impl IntoIterator<Item = String>) -> Result<String> {
     let refused = |error: &dyn std::fmt::Display| Error::library("csv", error);
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(cells.into_iter()).map_err(|error| refused(&error))?;
+    out.write_record(cells).map_err(|error| refused(&error))?;
     let bytes = out.into_inner().map_err(|error| refused(&error))?;
     String::from_utf8(bytes).map_err(|error| refused(&error))
 }

@@ -214,11 +214,14 @@ mod tests {
         Source::new("train", samples, &Images::of(Arc::new(Memory(images))), Crop { resize: 10, size: 8, augment: true })
     }
 
-    /// What each step of an epoch gives to `world` ranks: (sample, label, pixels), dealt back into the order of the global batch.
-    fn epoch(source: &Source, world: usize, threads: usize, global_batch: usize) -> Vec<(usize, i64, Vec<f32>)> {
+    /// A sample, its label and its pixels.
+    type Row = (usize, i64, Vec<f32>);
+
+    /// What each step of an epoch gives to `world` ranks, dealt back into the order of the global batch.
+    fn epoch(source: &Source, world: usize, threads: usize, global_batch: usize) -> Vec<Row> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let order = shuffled(SAMPLES, 5, 1);
-        let mut steps: Vec<Vec<Vec<(usize, i64, Vec<f32>)>>> = vec![Vec::new(); order.len().div_ceil(global_batch)];
+        let mut steps: Vec<Vec<Vec<Row>>> = vec![Vec::new(); order.len().div_ceil(global_batch)];
         for rank in 0..world {
             let share = Share { rank, world };
             let plan: Vec<Order> =
@@ -235,7 +238,7 @@ mod tests {
                 }
             });
         }
-        let deal = |parts: Vec<Vec<(usize, i64, Vec<f32>)>>| {
+        let deal = |parts: Vec<Vec<Row>>| {
             let count: usize = parts.iter().map(Vec::len).sum();
             (0..count).map(move |at| parts[at % parts.len()][at / parts.len()].clone()).collect::<Vec<_>>()
         };

@@ -78,7 +78,7 @@ fn load(source: &Source, pool: &rayon::ThreadPool) -> Result<()> {
         let plan = order.chunks(BATCH).map(|batch| Order { indices: batch.to_vec(), global: batch.len() }).collect();
         std::thread::scope(|scope| -> Result<()> {
             for batch in source.stream(scope, pool, plan, Views::Random { seed: 1, epoch }) {
-                black_box(batch?.tensors(Device::Cpu)?);
+                drop(black_box(batch?.tensors(Device::Cpu)?));
             }
             Ok(())
         })?;
