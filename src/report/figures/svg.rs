@@ -136,8 +136,12 @@ impl Svg {
         );
     }
 
-    /// A filled rectangle; `opacity` in 0..1.
+    /// A filled rectangle; `opacity` in 0..1. One without an extent is left out: nothing is to be seen of it, and who draws it
+    /// elsewhere takes it for a fault.
     pub fn area(&mut self, at: (f64, f64), size: (f64, f64), fill: &str, opacity: f64, tip: &str) {
+        if [size.0, size.1].map(number).contains(&"0".to_owned()) {
+            return;
+        }
         let opacity = if opacity >= 1.0 { String::new() } else { format!(r#" fill-opacity="{}""#, number(opacity)) };
         let _ = writeln!(
             self.body,
