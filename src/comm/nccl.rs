@@ -1,7 +1,7 @@
 //! Ranks with a GPU each: NCCL joins the process group for tensors that live there, while MPI keeps those in main memory.
 //!
 //! NCCL's half of libtorch is reached through a plug-in, `libbioscan_nccl.so` beside the program, which `make nccl` builds; a program that
-//! trains on CPUs or on one GPU needs none. **It has not run on several GPUs yet**: it compiles, loads, and makes the calls that
+//! trains on CPUs or on one GPU needs none. **It has not run on several GPUs yet**: it compiles, and makes the calls that
 //! PyTorch's own `init_process_group("nccl")` makes.
 
 use std::ffi::CString;

@@ -1,6 +1,6 @@
 // NCCL for tensors on GPUs, a library of its own: it refers to symbols of libtorch_cuda, which the program loads only where it is wanted.
 //
-// Not run on a GPU yet: it compiles, loads, and is called as libtorch's Python calls the same class.
+// Not run on a GPU yet: it compiles, and is called as libtorch's Python calls the same class.
 #define USE_C10D_NCCL
 
 #include "../guard.h"
