@@ -20,7 +20,7 @@ demo: build ## 113 synthetic chunks to the tables of 72 runs and a page of figur
 	$(BIN) report $(DEMO)
 
 test: lint ## everything the project promises, as far as one machine can show it
-	cargo test --locked --no-default-features --lib
+	cargo test --locked --no-default-features --lib --config profile.dev.opt-level=0
 	cargo test --locked
 
 soak: ## preprocessing killed 200 times and training 50 times at random moments, every time to the same bytes

@@ -42,6 +42,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
 mod bridge {
     use super::{Path, PathBuf, env};
     use std::fs;
+    use std::sync::Mutex;
 
     /// The libtorch that the pinned tch crate is written for: `torch` under `[package.metadata.libtorch]` in Cargo.toml, where set-up
     /// reads it too.
@@ -84,9 +85,19 @@ mod bridge {
             compiler.flag("-isystem").flag(folder);
         }
         let headers = format!("libtorch {} {includes:?}\n{}", libtorch.version(), texts(|path| has_ending(path, "h")));
-        for source in sources {
-            compile_if_changed(&compiler, Path::new(FOLDER).join(source), &headers);
-        }
+        // At its end the build waits for nothing else; Cargo says how many processes it may have.
+        let jobs = env::var("NUM_JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(1);
+        let queue = Mutex::new(sources);
+        std::thread::scope(|scope| {
+            for compiler in vec![compiler; jobs] {
+                let (queue, headers) = (&queue, &headers);
+                scope.spawn(move || {
+                    while let Some(source) = { queue.lock().expect("no thread panicked while it held this").pop() } {
+                        compile_if_changed(&compiler, Path::new(FOLDER).join(source), headers);
+                    }
+                });
+            }
+        });
         println!("cargo::rustc-link-lib=stdc++");
     }
 

@@ -72,10 +72,10 @@ impl Progress {
         self.bar.set_message(format!("{}, {}", self.what, *said));
     }
 
-    /// `812 images/s`.
+    /// `812 images/s`, `0.40 chunks/s`.
     fn speed(&self) -> String {
         let done = self.bar.position().saturating_sub(self.from) as f64;
-        format!("{:.0} {}/s", done / self.started.elapsed().as_secs_f64().max(1e-9), self.what)
+        per_second(done / self.started.elapsed().as_secs_f64().max(1e-9), self.what)
     }
 
     /// `count` more are done.
@@ -96,5 +96,22 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Below ten a second, as with chunks or large steps, whole numbers would say nothing.
+fn per_second(speed: f64, what: &str) -> String {
+    let digits = if speed < 10.0 { 2 } else { 0 };
+    format!("{speed:.digits$} {what}/s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_slow_has_digits() {
+        assert_eq!(per_second(0.4, "chunks"), "0.40 chunks/s");
+        assert_eq!(per_second(812.3, "images"), "812 images/s");
     }
 }

@@ -13,6 +13,8 @@ mod epoch;
 mod events;
 mod examination;
 mod exchange;
+#[cfg(test)]
+mod fixtures_tests;
 mod keeper;
 pub mod loader;
 mod losses;

@@ -3,7 +3,7 @@
 //! ```text
 //! contest.rs      contenders work in turns, in rounds; a ratio is taken within a round, so that a busy machine disturbs both alike
 //! peers.rs .py    the peers: long-lived Python processes that answer with their CPU time
-//! resize.rs crop.rs scaling.rs hdf5.rs memory.rs sweep.rs training/{loader,step,run}.rs
+//! resize.rs crop.rs scaling.rs hdf5.rs memory.rs sweep.rs training/{loader,step,ranks,run}.rs
 //!                 one group of figures each, with its targets
 //! statistics.rs table.rs                      pure: medians, ratios, met or missed
 //! ```
@@ -60,15 +60,17 @@ enum Figures {
     Loader,
     /// CPU time of a training step beside PyTorch's
     Step,
+    /// Two ranks over one beside DistributedDataParallel
+    Ranks,
     /// Start, memory, and what an epoch's time goes to
     Run,
-    /// Loader, step and run
+    /// Loader, step, ranks and run
     Training,
 }
 
 impl Figures {
     fn is_of_training(self) -> bool {
-        matches!(self, Self::Loader | Self::Step | Self::Run)
+        matches!(self, Self::Loader | Self::Step | Self::Ranks | Self::Run)
     }
 }
 
@@ -104,6 +106,9 @@ struct Report<'a> {
     groups: &'a [Group],
 }
 
+/// Measures the groups of some figures, and adds what it measured with to the versions.
+type Program<'a> = &'a dyn Fn(&mut BTreeMap<String, String>) -> Result<Vec<Group>>;
+
 fn main() -> Result<()> {
     let args = Args::parse();
     std::env::set_current_dir(env!("CARGO_MANIFEST_DIR"))?;
@@ -115,37 +120,29 @@ fn main() -> Result<()> {
     let (rounds, at) = (usize::from(args.rounds), folder.path());
     let before = Machine::now();
     let (mut groups, mut versions) = (Vec::new(), BTreeMap::new());
-    if wanted(Figures::Resize) {
-        groups.extend(resize::measure(rounds, at, &mut versions)?);
-    }
-    if wanted(Figures::Crop) {
-        groups.push(crop::measure(rounds, at, &mut versions)?);
-    }
-    if wanted(Figures::Hdf5) {
-        groups.push(hdf5::measure(rounds, at, &mut versions)?);
-    }
-    if wanted(Figures::Scaling) {
-        groups.push(scaling::measure(rounds.min(3), at)?);
-    }
-    if wanted(Figures::Memory) {
-        groups.push(memory::measure(args.chunk, at)?);
-    }
-    if wanted(Figures::Sweep) {
-        groups.extend(sweep::measure(rounds, at)?);
-    }
-    if wanted(Figures::Loader) {
-        groups.push(training::loader::measure(rounds, at, &mut versions)?);
-    }
-    if wanted(Figures::Step) {
-        groups.push(training::step::measure(rounds.min(3), at, &mut versions)?);
-    }
-    if wanted(Figures::Run) {
-        groups.push(training::run::measure(rounds.min(3), at)?);
+    let programs: [(Figures, Program); 10] = [
+        (Figures::Resize, &|versions| resize::measure(rounds, at, versions)),
+        (Figures::Crop, &|versions| Ok(vec![crop::measure(rounds, at, versions)?])),
+        (Figures::Hdf5, &|versions| Ok(vec![hdf5::measure(rounds, at, versions)?])),
+        (Figures::Scaling, &|_| Ok(vec![scaling::measure(rounds.min(3), at)?])),
+        (Figures::Memory, &|_| Ok(vec![memory::measure(args.chunk, at)?])),
+        (Figures::Sweep, &|_| sweep::measure(rounds, at)),
+        (Figures::Loader, &|versions| Ok(vec![training::loader::measure(rounds, at, versions)?])),
+        (Figures::Step, &|versions| Ok(vec![training::step::measure(rounds.min(3), at, versions)?])),
+        (Figures::Ranks, &|_| Ok(vec![training::ranks::measure(rounds.min(3), at)?])),
+        (Figures::Run, &|_| Ok(vec![training::run::measure(rounds.min(3), at)?])),
+    ];
+    for (_, measure) in programs.into_iter().filter(|(figures, _)| wanted(*figures)) {
+        groups.extend(measure(&mut versions)?);
+        // After each, so that an hour of measuring that breaks off leaves what it had.
+        let machine = before.until_now();
+        let text = format!("{}{}", table::markdown(&groups), machine.markdown(&versions));
+        save(&args.out, &text, &Report { machine: &machine, versions: &versions, groups: &groups })?;
+        eprintln!("{}", table::markdown(&groups[groups.len() - 1..]));
     }
     let machine = before.until_now();
-    let text = format!("{}{}", table::markdown(&groups), machine.markdown(&versions));
-    println!("{text}");
-    save(&args.out, &text, &Report { machine: &machine, versions: &versions, groups: &groups })
+    println!("{}{}", table::markdown(&groups), machine.markdown(&versions));
+    Ok(())
 }
 
 fn save(out: &Path, text: &str, report: &Report) -> Result<()> {

@@ -33,8 +33,8 @@ impl Machine {
     }
 
     /// The same machine after the work.
-    pub fn until_now(self) -> Self {
-        Self { load_after: load(), ..self }
+    pub fn until_now(&self) -> Self {
+        Self { load_after: load(), ..self.clone() }
     }
 
     /// The machine and the versions of everything measured.

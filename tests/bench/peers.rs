@@ -82,6 +82,11 @@ pub fn python() -> Result<PathBuf> {
     if python.is_file() { Ok(python) } else { Err("no peers here: run .ci/setup.sh bench".into()) }
 }
 
+/// The launcher beside it.
+pub fn torchrun() -> Result<PathBuf> {
+    Ok(python()?.with_file_name("torchrun"))
+}
+
 impl Drop for Peer {
     /// Ends the process, whatever it is doing: after a failed measurement nobody waits for the rest of it.
     fn drop(&mut self) {

@@ -49,11 +49,16 @@ pub fn program(job: &Path) -> Command {
 
 /// The same on `ranks` ranks of a launcher.
 pub fn on_ranks(ranks: usize, job: &Path) -> Command {
+    let mut command = mpirun(ranks, env!("CARGO_BIN_EXE_bioscan-hpc"));
+    command.args(["preprocess", "-q"]).arg(job);
+    command
+}
+
+/// `program` on `ranks` ranks; its arguments come after.
+pub fn mpirun(ranks: usize, program: &str) -> Command {
     let mut command = Command::new("mpirun");
     command
-        .args(["--oversubscribe", "--bind-to", "none", "-n", &ranks.to_string(), env!("CARGO_BIN_EXE_bioscan-hpc")])
-        .args(["preprocess", "-q"])
-        .arg(job)
+        .args(["--oversubscribe", "--bind-to", "none", "-n", &ranks.to_string(), program])
         // Open MPI refuses to start as root unless told twice; containers run as root.
         .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
     command

@@ -1,7 +1,8 @@
 """A training run as a PyTorch user writes it: `trainer.py TABLE IMAGES MODEL BATCH EPOCHS RESIZE CROP`.
 
 TABLE is the metadata as TSV (image_file, chunk_number, a label and a split column, the last two), IMAGES the folder of `part{N}`. The first
-line on stdout comes after the first step, the last one holds {"peak_mib": ...}. Under torchrun it is DistributedDataParallel over gloo.
+line on stdout comes after the first step, the last one holds {"peak_mib": ..., "epoch_s": the last epoch's wall time}. Under torchrun of
+several ranks it is DistributedDataParallel over gloo.
 """
 
 import csv
@@ -9,6 +10,7 @@ import json
 import os
 import resource
 import sys
+import time
 
 import timm
 import torch
@@ -49,6 +51,7 @@ def main():
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4)
     first = True
     for _ in range(epochs):
+        started = time.perf_counter()
         for images, labels in batches:
             optimiser.zero_grad()
             torch.nn.functional.cross_entropy(model(images), labels).backward()
@@ -56,8 +59,9 @@ def main():
             if first:
                 print("first step done", flush=True)
                 first = False
+        took = time.perf_counter() - started
     usages = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(json.dumps({"peak_mib": sum(usages) / 1024}), flush=True)
+    print(json.dumps({"peak_mib": sum(usages) / 1024, "epoch_s": took}), flush=True)
 
 
 main()

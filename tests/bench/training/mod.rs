@@ -1,6 +1,7 @@
-//! Training beside PyTorch: the loader, the step, and whole runs. Each group is a file; this one makes what they share.
+//! Training beside PyTorch: the loader, the step, ranks, and whole runs. Each group is a file; this one makes what they share.
 
 pub mod loader;
+pub mod ranks;
 pub mod run;
 pub mod step;
 
@@ -73,7 +74,7 @@ impl Prepared {
         }
         let path = self.folder.join("job.toml");
         let text = format!(
-            "name = \"bench\"\npaths = {{ dataset = {:?}, output = {output:?} }}\n[train]\n{recipe}\n\
+            "name = \"bench\"\npaths = {{ dataset = {:?}, output = {output:?} }}\n[train]\ninit = \"random\"\n{recipe}\n\
              [grid]\npartitions = [{{ name = \"bench\", label = \"order\", split = \"bench\" }}]\n\
              backbones = [{backbone:?}]\nlosses = [\"CE\"]\nseeds = [1]\n",
             self.folder
@@ -93,4 +94,12 @@ impl Prepared {
 fn smaller(jpeg: &[u8]) -> Result<Vec<u8>> {
     let (image, becomes) = decode_for(jpeg, Target { fit: Fit::Shorter, length: 256 })?;
     Ok(encode(&resize(&image, becomes, Filter::Lanczos3)?, 75)?)
+}
+
+/// The last row's value of a column of `timing.csv`.
+pub fn last_of(table: &str, name: &str) -> Result<f64> {
+    let mut lines = table.lines();
+    let at = lines.next().and_then(|header| header.split(',').position(|column| column == name));
+    let value = lines.last().zip(at).and_then(|(row, at)| row.split(',').nth(at));
+    Ok(value.ok_or_else(|| format!("no column `{name}`"))?.parse()?)
 }

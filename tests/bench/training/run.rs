@@ -12,7 +12,7 @@ use crate::memory::mebibytes;
 use crate::peers::python;
 use crate::statistics::Spread;
 use crate::table::{Group, Row, Target, Unit};
-use crate::training::Prepared;
+use crate::training::{Prepared, last_of};
 
 const SOONER: Target = Target::AtLeast(3.0);
 const LESS_MEMORY: Target = Target::AtLeast(1.0);
@@ -82,7 +82,7 @@ pub fn measure(rounds: usize, folder: &Path) -> Result<Group> {
         ("waiting", "part of an epoch that waits for data", WAITING),
         ("checkpointing", "part of an epoch that checkpoints hold up, one a minute", CHECKPOINTS),
     ] {
-        let value = Spread::median([column_of(&times, column)?]);
+        let value = Spread::median([last_of(&times, column)?]);
         rows.push(row(figure, "–".into(), "–".into(), value, Unit::Share, target));
     }
     let notes = vec![
@@ -137,12 +137,4 @@ fn to_first_step(mut command: Command, ours: bool) -> Result<(Cost, f64)> {
         peak = said["peak_mib"].as_f64().ok_or("the peer did not say its memory")?;
     }
     Ok((Cost { cpu_s: f64::NAN, wall_s: first }, peak))
-}
-
-/// The last row's value of a column.
-fn column_of(table: &str, name: &str) -> Result<f64> {
-    let mut lines = table.lines();
-    let at = lines.next().and_then(|header| header.split(',').position(|column| column == name));
-    let value = lines.last().zip(at).and_then(|(row, at)| row.split(',').nth(at));
-    Ok(value.ok_or_else(|| format!("no column `{name}`"))?.parse()?)
 }
