@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bioscan_hpc::evaluate::{DetectionReport, Sighting};
-use bioscan_hpc::image::{contrast, decode};
+use bioscan_hpc::image::{contrast, decode_reduced};
 use rayon::prelude::*;
 
 /// File, whether it counts to the first half, and the box.
@@ -40,9 +40,9 @@ fn cpu_milliseconds() -> f64 {
 }
 
 fn look_at(photograph: &Photograph) -> (Sighting, f64) {
-    let picture = decode(&fs::read(&photograph.path).unwrap()).unwrap();
+    let (picture, original) = decode_reduced(&fs::read(&photograph.path).unwrap(), contrast::SIDE).unwrap();
     let before = cpu_milliseconds();
-    let found = contrast::locate(&picture);
+    let found = contrast::locate(&picture, original).unwrap();
     let spent = cpu_milliseconds() - before;
     let found = found.map(|found| {
         let edges = found.bounding_box;

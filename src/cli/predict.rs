@@ -118,7 +118,7 @@ fn label(args: &Args, context: Context, world: &World) -> Result<Option<Summary>
         Ok((classifier, truth, Cropper::new(args.crop.settings()?, threads)?, Inputs::open(&args.images)?))
     };
     let (classifier, truth, cropper, inputs) = world.agree(ready())?;
-    let cut = cropper.as_ref().map(|cropper| move |file: &str, picture| cropper.crop(file, picture));
+    let cut = cropper.as_ref().map(|cropper| move |file: &str, jpeg: &[u8]| cropper.crop(file, jpeg));
     let request = Request {
         classifier: &classifier,
         inputs: &inputs,

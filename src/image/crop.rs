@@ -9,7 +9,8 @@
 //! A habit not kept, since no pixel shows it: the original pads the whole picture, right and below by one pixel too many, and cuts the
 //! crop out of that; here only the crop is ever allocated.
 
-use super::decode::MOST_PIXELS;
+use super::decode::{MOST_PIXELS, header_of};
+use super::region::{Region, decode_region};
 use super::resize::LONGEST_SIDE;
 use super::{BoundingBox, Fault, Reason, RgbImage, Size};
 use crate::config::{CropTool, Extend};
@@ -50,43 +51,62 @@ pub fn extended_box(specimen: BoundingBox, tool: &CropTool) -> BoundingBox {
 /// A rectangle that is empty or shows nothing of the picture is [`Reason::BadBox`]; one that asks for more pixels than any photograph
 /// has, or a side that JPEG cannot hold, is [`Reason::TooLarge`]. Neither allocates.
 pub fn crop(image: &RgbImage, kept: BoundingBox, fill: [u8; 3]) -> Result<RgbImage, Fault> {
+    let shown = shown(image.size(), kept)?;
+    Ok(pasted(image, (0, 0), kept, &shown, fill))
+}
+
+/// [`crop`] of the picture in `jpeg`, decoding no more of it than the crop shows; so what is wrong with it below that is not found.
+pub fn crop_jpeg(jpeg: &[u8], kept: BoundingBox, fill: [u8; 3]) -> Result<RgbImage, Fault> {
+    let header = header_of(jpeg)?;
+    let shown = shown(Size { width: header.width as u32, height: header.height as u32 }, kept)?;
+    let mut part = RgbImage::default();
+    let corner = decode_region(jpeg, &header, &shown, &mut part)?;
+    Ok(pasted(&part, corner, kept, &shown, fill))
+}
+
+/// What of `kept` lies in a picture of `size`.
+fn shown(size: Size, kept: BoundingBox) -> Result<Region, Fault> {
     let BoundingBox { x0, y0, x1, y1 } = kept;
-    let (width, height) = (kept.width(), kept.height());
     let fault = |reason, what: &str| {
-        let (w, h) = (image.width, image.height);
+        let (w, h) = (size.width, size.height);
         Fault::new(reason, format!("the crop from ({x0}, {y0}) to ({x1}, {y1}) of {w}×{h} pixels {what}"))
     };
     if kept.area() == 0 {
         return Err(fault(Reason::BadBox, "is empty"));
     }
-    if kept.area() > MOST_PIXELS as i64 || width.max(height) > LONGEST_SIDE as i64 {
+    if kept.area() > MOST_PIXELS as i64 || kept.width().max(kept.height()) > LONGEST_SIDE as i64 {
         return Err(fault(Reason::TooLarge, "is larger than any photograph"));
     }
-    let (columns, rows) = (within(x0, x1, image.width), within(y0, y1, image.height));
-    if columns.is_empty() || rows.is_empty() {
+    let shown = Region { columns: within(x0, x1, size.width), rows: within(y0, y1, size.height) };
+    if shown.columns.is_empty() || shown.rows.is_empty() {
         return Err(fault(Reason::BadBox, "lies outside it"));
     }
+    Ok(shown)
+}
 
-    let (width, height) = (width as usize, height as usize);
+/// `kept` of a picture, of which `part` begins at column and row `corner` and holds what is `shown`.
+fn pasted(part: &RgbImage, (left, top): (u32, u32), kept: BoundingBox, shown: &Region, fill: [u8; 3]) -> RgbImage {
+    let (width, height) = (kept.width() as usize, kept.height() as usize);
+    let Region { columns, rows } = shown;
     let mut pixels = fill.repeat(width * height);
-    let (left, above) = (offset(columns.start, x0), offset(rows.start, y0));
-    for (row, target) in rows.zip(pixels.chunks_exact_mut(3 * width).skip(above)) {
-        let start = row * image.width as usize;
-        let source = &image.pixels[3 * (start + columns.start)..3 * (start + columns.end)];
-        target[3 * left..3 * left + source.len()].copy_from_slice(source);
+    let (before, above) = (offset(columns.start, kept.x0), offset(rows.start, kept.y0));
+    for (row, target) in rows.clone().zip(pixels.chunks_exact_mut(3 * width).skip(above)) {
+        let start = (row - top) as usize * part.width as usize;
+        let source = &part.pixels[3 * (start + (columns.start - left) as usize)..3 * (start + (columns.end - left) as usize)];
+        target[3 * before..3 * before + source.len()].copy_from_slice(source);
     }
-    Ok(RgbImage { width: width as u32, height: height as u32, pixels })
+    RgbImage { width: width as u32, height: height as u32, pixels }
 }
 
 /// The part of `from..to` that is inside a picture's `side`.
-fn within(from: i32, to: i32, side: u32) -> std::ops::Range<usize> {
-    let inside = |at: i32| at.clamp(0, side.min(i32::MAX as u32) as i32) as usize;
+fn within(from: i32, to: i32, side: u32) -> std::ops::Range<u32> {
+    let inside = |at: i32| at.clamp(0, side.min(i32::MAX as u32) as i32) as u32;
     inside(from)..inside(to)
 }
 
 /// How far the first shown pixel lies behind the crop's edge.
-fn offset(shown: usize, edge: i32) -> usize {
-    (shown as i64 - i64::from(edge)).max(0) as usize
+fn offset(shown: u32, edge: i32) -> usize {
+    (i64::from(shown) - i64::from(edge)).max(0) as usize
 }
 
 #[cfg(test)]
@@ -95,6 +115,7 @@ mod tests {
 
     use super::*;
     use crate::config::Fill;
+    use crate::image::{decode, encode};
 
     fn tool(extension: f64, extend: Extend) -> CropTool {
         CropTool { extension, extend, ..CropTool::default() }
@@ -153,6 +174,19 @@ mod tests {
         assert_eq!(reason(rectangle(0, 0, 70_000, 1)), Reason::TooLarge);
         let fault = crop(&image, rectangle(9, 0, 12, 4), [0; 3]).unwrap_err();
         assert_eq!(fault.to_string(), "bad_box: the crop from (9, 0) to (12, 4) of 6×4 pixels lies outside it");
+    }
+
+    #[test]
+    fn a_crop_of_a_jpeg_is_that_of_the_picture_in_it() {
+        let jpeg = encode(&picture(90, 70), 80).unwrap();
+        let whole = decode(&jpeg).unwrap();
+        for kept in [rectangle(20, 30, 50, 61), rectangle(-5, -9, 12, 80), rectangle(60, 50, 200, 90), rectangle(0, 0, 90, 70)] {
+            assert_eq!(crop_jpeg(&jpeg, kept, [9, 8, 7]).unwrap(), crop(&whole, kept, [9, 8, 7]).unwrap(), "{kept:?}");
+        }
+        for kept in [rectangle(90, 0, 99, 70), rectangle(3, 3, 3, 9), rectangle(0, 0, 70_000, 1)] {
+            let (ours, whole) = (crop_jpeg(&jpeg, kept, [0; 3]).unwrap_err(), crop(&whole, kept, [0; 3]).unwrap_err());
+            assert_eq!(ours.to_string(), whole.to_string());
+        }
     }
 
     /// The original's way: pad the whole picture, then cut.

@@ -60,6 +60,33 @@ pub fn decode_for(jpeg: &[u8], target: Target) -> Result<(RgbImage, Size), Fault
     })
 }
 
+/// Decodes a picture as finely as someone needs who looks at `side` pixels along its longer side: at the smallest of 1/8, 1/4, 1/2
+/// and 1 that has as many. Returns it with the size of the whole.
+///
+/// Everything is gone through, so what is wrong with the picture is found as by [`decode`].
+pub fn decode_reduced(jpeg: &[u8], side: u32) -> Result<(RgbImage, Size), Fault> {
+    with_decompressor(|decompressor| {
+        let header = header(decompressor, jpeg)?;
+        let whole = size_of(&header);
+        let longer = whole.width.max(whole.height) as usize;
+        let enough = |fraction: &ScalingFactor| fraction.scale(longer) >= side as usize && !header.is_lossless;
+        let fraction = FRACTIONS.into_iter().find(enough).unwrap_or(ScalingFactor::ONE);
+        // As `decode_for` has it, which then need not decode the same again.
+        let chroma = if fraction == ScalingFactor::ONE { Chroma::Smooth } else { Chroma::Repeated };
+        let mut image = RgbImage::default();
+        pixels(decompressor, jpeg, &header, fraction, chroma, &mut image)?;
+        Ok((image, whole))
+    })
+}
+
+/// The size at which [`decode_for`] decodes a picture of size `from` that is to be resized to `becomes`.
+#[must_use]
+pub fn decoded_size(from: Size, becomes: Size) -> Size {
+    let fraction = fraction_for(from, becomes);
+    let side = |side: u32| fraction.scale(side as usize) as u32;
+    Size { width: side(from.width), height: side(from.height) }
+}
+
 /// The smallest fraction of `from` that is at least twice `becomes` on both sides; 1 where there is none.
 fn fraction_for(from: Size, becomes: Size) -> ScalingFactor {
     FRACTIONS.into_iter().find(|fraction| is_twice(from, becomes, *fraction)).unwrap_or(ScalingFactor::ONE)
@@ -264,6 +291,23 @@ mod tests {
         assert_eq!(fraction(1024, 768, 256), "1/1", "512×384 would be less than twice 341×256");
         assert_eq!(fraction(1024, 768, 64), "1/4");
         assert_eq!(fraction(100, 100, 256), "1/1");
+    }
+
+    #[test]
+    fn a_reduced_decode_has_as_many_pixels_as_it_must_and_is_what_a_resize_decodes() {
+        let jpeg = encode(&gradient(800, 600), 75).unwrap();
+        let decoded = |side| {
+            let (image, whole) = decode_reduced(&jpeg, side).unwrap();
+            assert_eq!(whole, Size { width: 800, height: 600 });
+            image
+        };
+        let widths = [1, 100, 101, 200, 201, 400, 401, 900].map(|side| decoded(side).width);
+        assert_eq!(widths, [100, 100, 200, 200, 400, 400, 800, 800]);
+        assert_eq!(decoded(801), decode(&jpeg).unwrap());
+        let (for_resize, becomes) = decode_for(&jpeg, Target { fit: Fit::Height, length: 60 }).unwrap();
+        assert_eq!(decoded_size(Size { width: 800, height: 600 }, becomes), for_resize.size());
+        assert_eq!(decoded(150), for_resize);
+        assert_eq!(decode_reduced(&jpeg[..jpeg.len() - 9], 1).unwrap_err().reason, Reason::Truncated);
     }
 
     #[test]

@@ -16,8 +16,8 @@ mod tensor;
 mod view;
 
 pub use bounding_box::BoundingBox;
-pub use crop::{box_from_fractions, crop, extended_box};
-pub use decode::{decode, decode_for};
+pub use crop::{box_from_fractions, crop, crop_jpeg, extended_box};
+pub use decode::{decode, decode_for, decode_reduced, decoded_size};
 pub use encode::encode;
 pub use fault::{Fault, Reason};
 pub use orientation::{decode_upright_for, orientation_of, upright};

@@ -3,6 +3,7 @@
 //! Outside the rectangle libjpeg-turbo leaves out the inverse transform and the colours; only the entropy coding above its last row must
 //! be gone through. So damage below it is not found: whether a file is whole is its container's to say. The turbojpeg crate offers no such decode, so this file, and no other, calls the library that the crate links.
 
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -21,11 +22,33 @@ pub(super) struct Region {
     pub rows: Range<u32>,
 }
 
+thread_local! {
+    /// Each thread keeps its own, as with whole pictures.
+    static DECODER: RefCell<Option<RegionDecoder>> = const { RefCell::new(None) };
+}
+
+/// Decodes at least `wanted` of the picture that `header` was read from into `image`, whose memory is used again; returns which column
+/// and row of the picture its first pixel is.
+pub(super) fn decode_region(
+    jpeg: &[u8],
+    header: &DecompressHeader,
+    wanted: &Region,
+    image: &mut RgbImage,
+) -> Result<(u32, u32), Fault> {
+    DECODER.with_borrow_mut(|slot| {
+        // A new one takes its place after an error, because libjpeg-turbo may be left within the bad picture.
+        let mut decoder = slot.take().map_or_else(RegionDecoder::new, Ok)?;
+        let corner = decoder.decode(jpeg, header, wanted, image)?;
+        *slot = Some(decoder);
+        Ok(corner)
+    })
+}
+
 /// A decoder of parts of pictures, its tables and pools kept from one to the next.
-pub(super) struct RegionDecoder(NonNull<std::ffi::c_void>);
+struct RegionDecoder(NonNull<std::ffi::c_void>);
 
 impl RegionDecoder {
-    pub fn new() -> Result<Self, Fault> {
+    fn new() -> Result<Self, Fault> {
         // SAFETY: makes a handle, or returns null.
         let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as i32) };
         let decoder = NonNull::new(handle).map(Self).ok_or_else(|| fault_in(&[], error("no memory for a decoder".into())))?;
@@ -34,9 +57,8 @@ impl RegionDecoder {
         if set == 0 { Ok(decoder) } else { Err(fault_in(&[], decoder.last_error())) }
     }
 
-    /// Decodes at least `wanted` of the picture that `header` was read from into `image`, whose memory is used again; returns which
-    /// column and row of the picture its first pixel is. After an error the decoder must not be used again.
-    pub fn decode(
+    /// See [`decode_region`]. After an error the decoder must not be used again.
+    fn decode(
         &mut self,
         jpeg: &[u8],
         header: &DecompressHeader,

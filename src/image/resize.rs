@@ -59,13 +59,15 @@ impl Target {
     }
 }
 
-/// How the pixels of the result are made of those of the source; both filters widen with the reduction, as PIL's do.
+/// How the pixels of the result are made of those of the source; all filters widen with the reduction, as PIL's do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
     /// Three lobes: what ImageMagick takes when it shrinks, so what the published images were made with.
     Lanczos3,
     /// A triangle: what the training transforms take.
     Bilinear,
+    /// The mean of what a pixel covers: what the detector without weights takes.
+    Area,
 }
 
 thread_local! {
@@ -93,6 +95,7 @@ pub(super) fn resize_into(image: &RgbImage, to: Size, filter: Filter, result: &m
     let filter = match filter {
         Filter::Lanczos3 => FilterType::Custom(Kernel::new("Lanczos3", lanczos3, 3.0).map_err(|error| refused(&error))?),
         Filter::Bilinear => FilterType::Bilinear,
+        Filter::Area => FilterType::Box,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
     RESIZER.with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options)).map_err(|error| refused(&error))

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use super::decode::{decode_into, header_of};
-use super::region::{Region, RegionDecoder};
+use super::region::{Region, decode_region};
 use super::resize::resize_into;
 use crate::error::Result;
 use crate::image::{Fault, Filter, Reason, RgbImage, Size, Target, crop_to_chw};
@@ -32,7 +32,6 @@ impl View {
 /// What a thread keeps.
 #[derive(Default)]
 struct Scratch {
-    decoder: Option<RegionDecoder>,
     decoded: RgbImage,
     resized: RgbImage,
 }
@@ -72,7 +71,7 @@ pub fn view_of(
         }
         if from == becomes {
             let wanted = Region { columns: view.x..right, rows: view.y..bottom };
-            return Ok(scratch.decode(|decoder, image| decoder.decode(jpeg, &header, &wanted, image)).map(|(left, top)| {
+            return Ok(decode_region(jpeg, &header, &wanted, &mut scratch.decoded).map(|(left, top)| {
                 crop_to_chw(&scratch.decoded, view.x - left, view.y - top, side, view.flip, out);
             }));
         }
@@ -83,16 +82,6 @@ pub fn view_of(
         crop_to_chw(&scratch.resized, view.x, view.y, side, view.flip, out);
         Ok(Ok(()))
     })
-}
-
-impl Scratch {
-    /// Lets the decoder work; a new one takes its place after an error, because libjpeg-turbo may be left within the bad picture.
-    fn decode<T>(&mut self, work: impl FnOnce(&mut RegionDecoder, &mut RgbImage) -> Result<T, Fault>) -> Result<T, Fault> {
-        let mut decoder = self.decoder.take().map_or_else(RegionDecoder::new, Ok)?;
-        let done = work(&mut decoder, &mut self.decoded)?;
-        self.decoder = Some(decoder);
-        Ok(done)
-    }
 }
 
 #[cfg(test)]

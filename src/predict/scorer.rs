@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::config::{Crop, Fit};
 use crate::container::Refused;
 use crate::error::{Error, Result};
-use crate::image::{Fault, Filter, RgbImage, Target, View, crop_to_chw, decode, resize, view_of};
+use crate::image::{Fault, Filter, RgbImage, Target, View, crop_to_chw, resize, view_of};
 use crate::model::{Classify, Model};
 use crate::predict::inputs::refused_as;
 use crate::predict::{Inputs, Refusal};
@@ -24,8 +24,8 @@ pub struct Classifier {
     pub device: Device,
 }
 
-/// Cuts the specimen out of a picture; its file name tells it from others.
-pub type Cropper<'a> = dyn Fn(&str, RgbImage) -> Result<Result<RgbImage, Fault>> + Sync + 'a;
+/// Cuts the specimen out of the picture in a JPEG; its file name tells it from others.
+pub type Cropper<'a> = dyn Fn(&str, &[u8]) -> Result<Result<RgbImage, Fault>> + Sync + 'a;
 
 /// A twin of the network for each thread.
 pub(super) struct Scorer<'a> {
@@ -94,11 +94,7 @@ impl<'a> Scorer<'a> {
     }
 
     fn fill_cropped(&self, cropper: &Cropper<'_>, index: usize, jpeg: &[u8], out: &mut [f32]) -> Result<Result<(), Fault>> {
-        let picture = match decode(jpeg) {
-            Ok(picture) => picture,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let specimen = match cropper(self.inputs.file(index), picture)? {
+        let specimen = match cropper(self.inputs.file(index), jpeg)? {
             Ok(specimen) => specimen,
             Err(fault) => return Ok(Err(fault)),
         };

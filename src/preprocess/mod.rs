@@ -14,6 +14,7 @@ mod boxes;
 mod budget;
 mod crew;
 mod cropper;
+mod decoded;
 pub mod detector;
 mod ledger;
 mod manifest;

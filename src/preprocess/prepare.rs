@@ -1,12 +1,12 @@
-//! originals → what is asked of each, from one decode.
+//! originals → what is asked of each, the decoded pixels shared.
 
-use crate::config::{Orientation, Package, Preprocess};
+use std::borrow::Cow;
+
+use crate::config::{Package, Preprocess};
 use crate::error::{Error, Result};
-use crate::image::{
-    BoundingBox, Fault, Filter, RgbImage, Size, Target, crop, decode, decode_for, decode_upright_for, encode, extended_box,
-    orientation_of, resize, upright,
-};
+use crate::image::{BoundingBox, Fault, Filter, RgbImage, Size, encode, extended_box, resize};
 use crate::preprocess::Quarantined;
+use crate::preprocess::decoded::{Decoded, target};
 use crate::preprocess::detector::{Detector, Scene, Sighting};
 use crate::telemetry::doing;
 
@@ -39,8 +39,8 @@ pub struct Made {
 
 /// Prepares `originals` of `chunk` together: `packages` of each, by `settings`.
 ///
-/// Where the settings ask for crops the whole picture is decoded, once; otherwise only as finely as the resize needs. The outer error
-/// ends the command; what is wrong with one image is its own.
+/// No pixel is decoded that neither the detector nor a result asks for. The outer error ends the command; what is wrong with one image
+/// is its own.
 pub fn prepare(
     chunk: u32,
     originals: Vec<Original>,
@@ -48,26 +48,26 @@ pub fn prepare(
     settings: &Preprocess,
     detector: Option<&dyn Detector>,
 ) -> Result<Vec<Prepared>> {
-    let decoded: Vec<(String, Result<Decoded, Quarantined>)> = originals
+    let detail = detector.map(Detector::detail);
+    let decoded: Vec<(String, Result<Decoded<'_>, Quarantined>)> = originals
         .into_iter()
         .map(|Original { file, jpeg }| {
             doing::image(chunk, &file);
             let picture = jpeg.and_then(|jpeg| {
-                let picture = read(&jpeg, settings, detector.is_some());
+                let picture = Decoded::read(Cow::Owned(jpeg), settings, detail);
                 picture.map_err(|fault| Quarantined::image(chunk, &file, fault))
             });
             (file, picture)
         })
         .collect();
 
-    let scenes: Vec<Scene> =
-        (decoded.iter()).filter_map(|(file, picture)| Some(Scene { file, picture: &picture.as_ref().ok()?.picture })).collect();
+    let scenes: Vec<Scene> = (decoded.iter()).filter_map(|(file, picture)| Some(picture.as_ref().ok()?.scene(file))).collect();
     let mut sightings = match detector {
         Some(detector) if !scenes.is_empty() => detector.locate(&scenes)?.into_iter(),
         _ => vec![None; scenes.len()].into_iter(),
     };
 
-    let finish = |(file, picture): (String, Result<Decoded, Quarantined>)| {
+    let finish = |(file, picture): (String, Result<Decoded<'_>, Quarantined>)| {
         let picture = match picture {
             Ok(picture) => picture,
             Err(entry) => return Ok(Prepared { file, outcome: Err(entry) }),
@@ -75,7 +75,7 @@ pub fn prepare(
         let sighting =
             sightings.next().ok_or_else(|| Error::library("the detector", "it answered for fewer pictures than it saw"))?;
         let outcome = match make(&picture, sighting.map(|sighting| sighting.bounding_box), packages, settings)? {
-            Ok(jpegs) => Ok(Made { jpegs, seen: detector.map(|_| (picture.picture.size(), sighting)) }),
+            Ok(jpegs) => Ok(Made { jpegs, seen: detector.map(|_| (picture.original(), sighting)) }),
             Err(fault) => Err(Quarantined::image(chunk, &file, fault)),
         };
         Ok(Prepared { file, outcome })
@@ -83,61 +83,48 @@ pub fn prepare(
     decoded.into_iter().map(finish).collect()
 }
 
-/// A picture and, where it was decoded for its resize, the size that this leads to.
-struct Decoded {
-    picture: RgbImage,
-    becomes: Option<Size>,
-}
-
-/// Decodes an original, wholly or for its resize, the way up that the settings ask for.
-fn read(jpeg: &[u8], settings: &Preprocess, wholly: bool) -> Result<Decoded, Fault> {
-    let turned = settings.orientation == Orientation::Exif;
-    if wholly {
-        let picture = decode(jpeg)?;
-        let picture = if turned { upright(picture, orientation_of(jpeg)) } else { picture };
-        return Ok(Decoded { picture, becomes: None });
-    }
-    let target = Target { fit: settings.fit, length: settings.size };
-    let (picture, becomes) = if turned { decode_upright_for(jpeg, target)? } else { decode_for(jpeg, target)? };
-    Ok(Decoded { picture, becomes: Some(becomes) })
-}
-
 /// One JPEG for each of `packages`. A picture without a specimen is its own crop: nothing is lost by a detector that saw nothing.
 fn make(
-    decoded: &Decoded,
-    bounding_box: Option<BoundingBox>,
+    decoded: &Decoded<'_>,
+    specimen: Option<BoundingBox>,
     packages: &[Package],
     settings: &Preprocess,
 ) -> Result<Result<Vec<Vec<u8>>, Fault>> {
-    let target = Target { fit: settings.fit, length: settings.size };
-    let cropped = match bounding_box.filter(|_| packages.iter().any(|package| package.is_cropped())) {
-        Some(specimen) => match crop(&decoded.picture, extended_box(specimen, &settings.crop), settings.crop.fill.rgb()) {
-            Ok(cropped) => Some(cropped),
-            Err(fault) => return Ok(Err(fault)),
-        },
-        None => None,
+    let specimen = specimen.filter(|_| packages.iter().any(|package| package.is_cropped()));
+    let cropped = specimen.map(|specimen| decoded.crop(extended_box(specimen, &settings.crop), settings.crop.fill.rgb()));
+    let cropped = match cropped.transpose() {
+        Ok(cropped) => cropped,
+        Err(fault) => return Ok(Err(fault)),
     };
     let mut jpegs = Vec::with_capacity(packages.len());
     for package in packages {
-        let source = cropped.as_ref().filter(|_| package.is_cropped()).unwrap_or(&decoded.picture);
-        let jpeg = if *package == Package::Cropped {
-            encode(source, settings.quality)?
-        } else {
-            let size = match decoded.becomes.map_or_else(|| target.size_for(source.size()), Ok) {
-                Ok(size) => size,
-                Err(fault) => return Ok(Err(fault)),
-            };
-            encode(&resize(source, size, Filter::Lanczos3)?, settings.quality)?
+        let picture = match (package, cropped.as_ref().filter(|_| package.is_cropped())) {
+            (Package::Cropped, Some(cropped)) => Ok(Cow::Borrowed(cropped)),
+            (Package::Cropped, None) => decoded.whole(),
+            (_, Some(cropped)) => resized(cropped, settings)?.map(Cow::Owned),
+            (_, None) => decoded.resized(settings)?.map(Cow::Owned),
         };
-        jpegs.push(jpeg);
+        match picture {
+            Ok(picture) => jpegs.push(encode(&picture, settings.quality)?),
+            Err(fault) => return Ok(Err(fault)),
+        }
     }
     Ok(Ok(jpegs))
+}
+
+/// A crop at the size that the settings ask for.
+fn resized(cropped: &RgbImage, settings: &Preprocess) -> Result<Result<RgbImage, Fault>> {
+    match target(settings).size_for(cropped.size()) {
+        Ok(size) => resize(cropped, size, Filter::Lanczos3).map(Ok),
+        Err(fault) => Ok(Err(fault)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{CropTool, Detector as Kind};
+    use crate::image::decode;
 
     /// Finds the same box in every picture whose name does not begin with "empty".
     struct Everywhere(BoundingBox);

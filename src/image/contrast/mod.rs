@@ -26,65 +26,58 @@ mod planes;
 mod rect;
 mod saliency;
 
-use crate::image::{BoundingBox, RgbImage, Size};
+use crate::error::Result;
+use crate::image::{BoundingBox, Filter, RgbImage, Size, resize};
 use clues::Sums;
 use planes::Planes;
+use rect::Rect;
 
 /// A specimen that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Found {
-    /// Where, in pixels of the picture that was looked at.
+    /// Where, in pixels of the original.
     pub bounding_box: BoundingBox,
     /// How sure: the probability of a specimen times the overlap expected with the box a person would draw, 0..1.
     pub score: f32,
 }
 
-impl Found {
-    /// The same in pixels of `original`, where the picture looked at was `of` it, decoded at 1/2, 1/4 or 1/8.
-    ///
-    /// Edges fall where they lie in the photograph, rounded outwards, and within the original.
-    #[must_use]
-    pub fn enlarged(self, of: Size, original: Size) -> Self {
-        let scale = |at: i32, from: u32, to: u32, up: bool| {
-            let (at, from, to) = (i64::from(at), i64::from(from.max(1)), i64::from(to));
-            let scaled = if up { (at * to + from - 1) / from } else { at * to / from };
-            scaled.clamp(0, to) as i32
-        };
-        let BoundingBox { x0, y0, x1, y1 } = self.bounding_box;
-        let bounding_box = BoundingBox {
-            x0: scale(x0, of.width, original.width, false),
-            y0: scale(y0, of.height, original.height, false),
-            x1: scale(x1, of.width, original.width, true),
-            y1: scale(y1, of.height, original.height, true),
-        };
-        Self { bounding_box, ..self }
-    }
-}
+/// How many pixels along the longer side of a picture [`locate`] makes use of.
+pub const SIDE: u32 = planes::WORKING_SIDE;
 
 /// Finds the specimen in a photograph of one dish; `None` where the dish is empty.
 ///
-/// Any size will do: the picture is reduced to about 512 pixels along its longer side first. A photograph of 1024×768 pixels may as
-/// well be decoded at 1/2, one of 2880×2160 at 1/4, and the result put back with [`Found::enlarged`].
-#[must_use]
-pub fn locate(picture: &RgbImage) -> Option<Found> {
-    let factor = planes::factor_for(picture);
-    let planes = Planes::of(picture, factor);
-    if planes.luma.is_empty() {
-        return None;
+/// `picture` is the photograph, or a reduction of it that has [`SIDE`] pixels along its longer side; `original` is the photograph's
+/// size, in whose pixels the answer is. It is worked on at about that size, so that the box hardly depends on which of them it is.
+///
+/// # Errors
+/// The resizing library's, of which none is known.
+pub fn locate(picture: &RgbImage, original: Size) -> Result<Option<Found>> {
+    let factor = planes::factor_for(original);
+    let working = Size { width: original.width / factor, height: original.height / factor };
+    if working.area() == 0 {
+        return Ok(None);
     }
-    let saliency = saliency::saliency(&planes, &background::background(&planes));
+    let planes = if picture.size() == original {
+        Planes::of(picture, factor as usize)
+    } else {
+        Planes::of(&resize(picture, working, Filter::Area)?, 1)
+    };
+    let edge = |at: usize| at as i32 * factor as i32;
+    Ok(locate_in(&planes).map(|(rect, score)| {
+        let bounding_box = BoundingBox { x0: edge(rect.x0), y0: edge(rect.y0), x1: edge(rect.x1), y1: edge(rect.y1) };
+        Found { bounding_box, score }
+    }))
+}
+
+/// The rectangle in working pixels, and the score.
+fn locate_in(planes: &Planes) -> Option<(Rect, f32)> {
+    let saliency = saliency::saliency(planes, &background::background(planes));
     let opened = candidates::openings(&saliency);
-    let sums = Sums::of(&planes, &saliency, &opened);
+    let sums = Sums::of(planes, &saliency, &opened);
     let found = candidates::candidates(&opened, planes.width, planes.height);
     let clues: Vec<_> = found.list.iter().map(|candidate| sums.clues(candidate)).collect();
     let judgement = judgement::judge(&clues, &found.overlaps)?;
-    if judgement.is_empty() {
-        return None;
-    }
-    let rect = found.list[judgement.candidate].rect;
-    let edge = |at: usize| (at * factor) as i32;
-    let bounding_box = BoundingBox { x0: edge(rect.x0), y0: edge(rect.y0), x1: edge(rect.x1), y1: edge(rect.y1) };
-    Some(Found { bounding_box, score: judgement.presence * judgement.overlap })
+    (!judgement.is_empty()).then(|| (found.list[judgement.candidate].rect, judgement.presence * judgement.overlap))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! A picture → brightness and two colour differences at the working resolution, about 512 pixels along the longer side.
 
-use crate::image::RgbImage;
+use crate::image::{RgbImage, Size};
 
 /// What the longer side is brought near to: there a BIOSCAN specimen still has 8 to 350 pixels a side, and legs one or two.
-const WORKING_SIDE: u32 = 512;
+pub const WORKING_SIDE: u32 = 512;
 
 /// Brightness and colour differences of a picture (the JPEG transform of ITU-R BT.601, full range), each `[height, width]`, 0..255.
 pub struct Planes {
@@ -17,9 +17,9 @@ pub struct Planes {
     pub red: Vec<u8>,
 }
 
-/// How many pixels of a picture make one working pixel along each side: 2 at 1024×768, 6 at 2880×2160.
-pub fn factor_for(image: &RgbImage) -> usize {
-    ((image.width.max(image.height) + WORKING_SIDE / 2) / WORKING_SIDE).max(1) as usize
+/// How many pixels of an original make one working pixel along each side: 2 at 1024×768, 6 at 2880×2160.
+pub fn factor_for(original: Size) -> u32 {
+    ((original.width.max(original.height) + WORKING_SIDE / 2) / WORKING_SIDE).max(1)
 }
 
 impl Planes {

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::dataset::boxes::{self, BoxRecord};
 use crate::error::Result;
 use crate::image::BoundingBox;
-use crate::preprocess::detector::{Detector, Scene, Sighting};
+use crate::preprocess::detector::{Detail, Detector, Scene, Sighting};
 
 /// Boxes that somebody else found.
 pub struct BoxFile {
@@ -25,10 +25,15 @@ impl Detector for BoxFile {
     fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
         let sighting = |scene: &Scene<'_>| {
             let record = self.boxes.get(scene.file)?;
-            let bounding_box = in_pixels(record, scene.picture.width, scene.picture.height);
+            let bounding_box = in_pixels(record, scene.original.width, scene.original.height);
             Some(Sighting { bounding_box, score: record.score })
         };
         Ok(scenes.iter().map(sighting).collect())
+    }
+
+    /// Nothing; so the picture is only gone through for what may be wrong with it.
+    fn detail(&self) -> Detail {
+        Detail::Side(1)
     }
 }
 
@@ -57,7 +62,7 @@ mod tests {
         std::fs::write(&path, "file,x0,y0,x1,y1,width_original,height_original\na.jpg,10,20,30,40,100,80\n").unwrap();
         let detector = BoxFile::read(&path).unwrap();
         let (same, half) = (RgbImage::black(Size { width: 100, height: 80 }), RgbImage::black(Size { width: 50, height: 40 }));
-        let scene = |file, picture| Scene { file, picture };
+        let scene = |file, picture: &RgbImage| Scene { file, picture, original: picture.size() };
         let found = detector.locate(&[scene("a.jpg", &same), scene("a.jpg", &half), scene("b.jpg", &same)]).unwrap();
         assert_eq!(found[0].unwrap().bounding_box, BoundingBox { x0: 10, y0: 20, x1: 30, y1: 40 });
         assert_eq!(found[1].unwrap().bounding_box, BoundingBox { x0: 5, y0: 10, x1: 15, y1: 20 });

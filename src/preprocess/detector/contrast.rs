@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::image::contrast;
-use crate::preprocess::detector::{Detector, Scene, Sighting};
+use crate::preprocess::detector::{Detail, Detector, Scene, Sighting};
 
 /// What stands out of the dish.
 pub struct Contrast;
@@ -10,6 +10,10 @@ pub struct Contrast;
 impl Detector for Contrast {
     fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
         let sighting = |found: contrast::Found| Sighting { bounding_box: found.bounding_box, score: Some(found.score.into()) };
-        Ok(scenes.iter().map(|scene| contrast::locate(scene.picture).map(sighting)).collect())
+        scenes.iter().map(|scene| Ok(contrast::locate(scene.picture, scene.original)?.map(sighting))).collect()
+    }
+
+    fn detail(&self) -> Detail {
+        Detail::Side(contrast::SIDE)
     }
 }

@@ -12,21 +12,32 @@ pub use detr::DetrDetector;
 
 use crate::config::{Detector as Kind, Preprocess};
 use crate::error::{Error, Result};
-use crate::image::{BoundingBox, RgbImage};
+use crate::image::{BoundingBox, RgbImage, Size};
 
 /// A picture in which a specimen is to be found.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
     /// Its file name.
     pub file: &'a str,
-    /// Its pixels.
+    /// Its pixels, as finely as the detector asks for.
     pub picture: &'a RgbImage,
+    /// The size of the original, in whose pixels the answer is.
+    pub original: Size,
+}
+
+/// How finely a detector wants to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Every pixel.
+    Whole,
+    /// At least so many pixels along the longer side, where there are as many.
+    Side(u32),
 }
 
 /// A specimen that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sighting {
-    /// Where, in pixels of the picture.
+    /// Where, in pixels of the original.
     pub bounding_box: BoundingBox,
     /// How sure the detector is, 0..1; `None` where a person drew the box.
     pub score: Option<f64>,
@@ -36,6 +47,11 @@ pub struct Sighting {
 pub trait Detector: Send + Sync {
     /// The specimen of each picture; `None` where the dish is empty.
     fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>>;
+
+    /// What it wants to see of a picture. Less is decoded sooner.
+    fn detail(&self) -> Detail {
+        Detail::Whole
+    }
 
     /// How many pictures it likes at a time.
     fn batch(&self) -> usize {
