@@ -31,10 +31,11 @@ bench: ## the image path, the sweep and training beside their peers, to results/
 	@.ci/setup.sh build bench
 	cargo bench --locked --bench bench
 
-compat: ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant (3 GB, most of it PyTorch)
+compat: ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant, moto (3 GB, most of it PyTorch)
 	@.ci/setup.sh build compat
-	cargo build --locked --no-default-features --features parquet
+	cargo build --locked --no-default-features --features net,parquet
 	.compat/bin/python tests/compat/check.py target/debug/bioscan-hpc
+	.compat/bin/python tests/compat/push_to_moto.py target/debug/bioscan-hpc
 
 REAL := ../shared/data/bioscan-originals
 QUALITY := jobs/quality.toml
