@@ -30,12 +30,12 @@ pub(super) enum Load<'a> {
 }
 
 /// A question other than the plain one of a fetch.
-pub(super) struct Question<'a> {
+pub(super) struct Question<'a, 'b> {
     /// `PUT`, as HTTP writes it.
     pub method: &'static str,
     pub url: &'a str,
     pub headers: &'a [(String, String)],
-    pub load: Load<'a>,
+    pub load: Load<'b>,
 }
 
 /// What a server says.
