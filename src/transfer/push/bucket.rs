@@ -78,7 +78,8 @@ impl<'a> Store<'a> {
         if endpoint.starts_with("http://") && !is_loopback(&endpoint) {
             tracing::warn!("{} is not under TLS: what is sent can be read and changed on the way", shown(&endpoint));
         }
-        let bucket = Bucket::new(endpoint.parse().map_err(|_| wrong())?, style, bucket.to_owned(), region).map_err(|_| wrong())?;
+        let bucket =
+            Bucket::new(endpoint.parse().map_err(|_| wrong())?, style, bucket.to_owned(), region).map_err(|_| wrong())?;
         let keys = keys::keys(work.request.variable)?;
         Ok(Self { work, client: Client::new(Credentials::default()), bucket, keys, prefix })
     }
@@ -129,8 +130,9 @@ impl<'a> Store<'a> {
                 Err(_) => self
                     .work
                     .patience
-                    .until(&file.name, || self.head(&key))
+                    .look(&file.name, || self.head(&key))
                     .ok()
+                    .flatten()
                     .and_then(|held| same(&held, file, &contents).ok()),
             };
             if let Some(check) = check {
@@ -150,22 +152,29 @@ impl<'a> Store<'a> {
 
     /// Compares what the store now says it holds.
     pub fn check(&self, key: &str, file: &LocalFile, contents: &Contents) -> Result<Check, Fault> {
-        let held =
-            self.work.patience.until(&file.name, || self.head(key)).map_err(|fault| {
-                Fault::Wrong(format!("it was sent, but what is there could not be looked at: {}", fault.words()))
-            })?;
-        same(&held, file, contents).map_err(|what| Fault::Wrong(format!("what is there now is not what was sent: {what}")))
+        let held = self.work.patience.look(&file.name, || self.head(key));
+        let held = held.map_err(|fault| {
+            Fault::Failed(format!("it was sent, but what is there could not be looked at: {}", fault.words()))
+        })?;
+        let same = held.map_or_else(|| Err("nothing".to_owned()), |held| same(&held, file, contents));
+        same.map_err(|what| Fault::Wrong(format!("what is there now is not what was sent: {what}")))
     }
 
-    fn head(&self, key: &str) -> Result<Held, Stop> {
-        let answer =
-            self.ask("HEAD", self.bucket.head_object(Some(&self.keys), key).sign(GOOD_FOR).as_str(), &[], Load::Nothing)?;
-        Ok(Held {
+    /// What the store says of an object; `None` where it has none.
+    fn head(&self, key: &str) -> Result<Option<Held>, Stop> {
+        let url = self.bucket.head_object(Some(&self.keys), key).sign(GOOD_FOR);
+        let question = Question { method: "HEAD", url: url.as_str(), headers: &[], load: Load::Nothing };
+        let answer = self.client.ask(question).map_err(again)?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        let answer = taken(answer, refusal::of_store)?;
+        Ok(Some(Held {
             bytes: answer.header("content-length").and_then(|length| length.parse().ok()),
             etag: answer.header("etag").map(bare),
             sha256: answer.header(NOTE).map(str::to_owned),
             encrypted: is_encrypted(&answer),
-        })
+        }))
     }
 
     fn put(&self, key: &str, file: &LocalFile, contents: &Contents, md5: [u8; 16]) -> Result<(), Stop> {

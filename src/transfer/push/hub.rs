@@ -123,7 +123,7 @@ impl Hub {
         let mut url = format!("{}/api/{}/tree/{}?recursive=true", self.endpoint, self.api, self.revision);
         let mut there = BTreeMap::new();
         loop {
-            let (held, next) = patience.until("the list of what is there", || self.tree_page(&url))?;
+            let (held, next) = patience.look("the list of what is there", || self.tree_page(&url))?;
             there.extend(held.into_iter().filter(|held| held.kind == "file").map(|held| (held.path.clone(), held)));
             match next {
                 Some(next) => url = next,

@@ -97,13 +97,18 @@ impl Patience {
         Self { unit, troubled: AtomicU32::new(0), closed: Mutex::new(None) }
     }
 
-    /// Asks until it is answered; `what` is being sent, as it may be shown.
+    /// Asks until it is answered, unless nothing more is tried; `what` is being sent, as it may be shown.
     pub fn until<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, Stop>) -> Result<T, Fault> {
+        self.look(what, || match self.why_closed() {
+            Some(why) => Err(Stop::Never(Fault::Failed(format!("not tried: {why}")))),
+            None => attempt(),
+        })
+    }
+
+    /// The same even then: a store that has no more room can still be asked what it has.
+    pub fn look<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, Stop>) -> Result<T, Fault> {
         let mut failures = 0;
         loop {
-            if let Some(why) = self.closed.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-                return Err(Fault::Failed(format!("not tried: {why}")));
-            }
             let (asked, fault) = match attempt() {
                 Ok(answer) => {
                     self.troubled.store(0, Ordering::Relaxed);
@@ -128,6 +133,10 @@ impl Patience {
             tracing::warn!(file = what, "{}; the next try is in {:.1} s", fault.words(), wait.as_secs_f64());
             std::thread::sleep(wait);
         }
+    }
+
+    fn why_closed(&self) -> Option<String> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn close(&self, why: String) {
