@@ -137,8 +137,8 @@ fn command(folder: &Path, hub: &Hub) -> Command {
 #[test]
 fn the_command_shows_the_token_to_the_hub_alone() {
     let (folder, hub) = (folder(), Hub::mischievous(|_, _| None));
-    let quiet = contains(HF_TOKEN).not().and(contains("secret-signature").not());
-    let done = command(folder.path(), &hub).assert().success().stderr(quiet.clone()).stdout(quiet.clone());
+    let quiet = || contains(HF_TOKEN).not().and(contains("secret-signature").not());
+    let done = command(folder.path(), &hub).assert().success().stderr(quiet()).stdout(quiet());
     done.stdout(contains("hf://datasets/me/insects@main: 4 files sent (4206 bytes), 0 were there"));
     // The hub repeats the token in its refusal; that is taken out.
     let mut wrong = command(folder.path(), &hub);
