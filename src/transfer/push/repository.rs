@@ -44,7 +44,7 @@ pub(super) fn push(work: &Work, kind: Kind, repository: &str, revision: &str) ->
                 work.progress.advance(file.bytes);
                 outcomes.insert(*index, Outcome::There(Check::Hash));
             }
-            Ok(contents) => parcels.push(Parcel { index: *index, file: *file, contents, way: Way::Regular }),
+            Ok(contents) => parcels.push(Parcel { index: *index, file, contents, way: Way::Regular }),
             Err(fault) => drop(outcomes.insert(*index, Outcome::of(Err(fault)))),
         }
     }
