@@ -9,7 +9,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: demo test build nccl setup lint bench compat real soak clean
+.PHONY: demo test build nccl setup lint bench compat speed real soak clean
 
 demo: build ## 113 synthetic chunks to the tables of 72 runs and a page of figures
 	$(BIN) synth --out results/demo/dataset --images-per-chunk 25 --width 96 --height 72
@@ -31,10 +31,15 @@ bench: ## the image path, the sweep and training beside their peers, to results/
 	@.ci/setup.sh build bench
 	cargo bench --locked --bench bench
 
-compat: ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant (3 GB, most of it PyTorch)
+compat: ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant, moto (3 GB, most of it PyTorch)
 	@.ci/setup.sh build compat
-	cargo build --locked --no-default-features --features parquet
+	cargo build --locked --no-default-features --features net,parquet
 	.compat/bin/python tests/compat/check.py target/debug/bioscan-hpc
+	.compat/bin/python tests/compat/push_to_moto.py target/debug/bioscan-hpc
+
+speed: build ## the metadata commands beside pandas at full size, to stdout (11 GB of tables and what is made of them in results/metadata-speed)
+	@.ci/setup.sh build compat
+	.compat/bin/python tests/compat/metadata_speed.py $(BIN) results/metadata-speed
 
 REAL := ../shared/data/bioscan-originals
 QUALITY := jobs/quality.toml

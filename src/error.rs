@@ -130,6 +130,16 @@ pub enum Error {
         /// The newest checkpoint, from before that step.
         checkpoint: Option<PathBuf>,
     },
+    /// A server refused, or could not be had, before anything was done.
+    #[error("{server}: {message}")]
+    Server {
+        /// Its address, without what may be secret.
+        server: String,
+        /// What it said, or what happened on the way.
+        message: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
     /// This binary was built without the feature the command needs.
     #[error("this binary was built without the feature `{feature}`")]
     Feature {
@@ -159,7 +169,7 @@ impl Error {
     /// Adds what the reader can do about it.
     #[must_use]
     pub fn with_help(mut self, advice: impl Into<String>) -> Self {
-        if let Self::Usage { help, .. } | Self::Input { help, .. } = &mut self {
+        if let Self::Usage { help, .. } | Self::Input { help, .. } | Self::Server { help, .. } = &mut self {
             *help = Some(advice.into());
         }
         self
@@ -170,7 +180,9 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Config(_) | Self::Input { .. } | Self::Owned { .. } | Self::Feature { .. } => Exit::Usage,
-            Self::Io { .. } | Self::Comm(_) | Self::Library { .. } | Self::NonFinite { .. } => Exit::Environment,
+            Self::Io { .. } | Self::Comm(_) | Self::Library { .. } | Self::NonFinite { .. } | Self::Server { .. } => {
+                Exit::Environment
+            }
         }
     }
 
@@ -178,7 +190,7 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Usage { help, .. } | Self::Input { help, .. } => help.clone(),
+            Self::Usage { help, .. } | Self::Input { help, .. } | Self::Server { help, .. } => help.clone(),
             Self::Owned { .. } => Some("wait for it, or stop it; a lock whose process is gone is taken over by itself".into()),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free space or choose another folder, then run the same command again: finished work is kept".into())

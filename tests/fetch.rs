@@ -1,9 +1,10 @@
 //! `fetch` against servers that misbehave: they cut connections, lie about lengths, plead overload, change their files, lead in circles.
 
+#[path = "support/web.rs"]
+mod web;
+
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -14,121 +15,19 @@ use bioscan_hpc::store::digests;
 use bioscan_hpc::transfer::{Entry, Fetched, Outcome, Request, fetch};
 use predicates::prelude::*;
 use predicates::str::contains;
+use web::{Asked, Reply, Server, bytes};
 
-/// One question as the server heard it.
-#[derive(Clone, Debug)]
-struct Asked {
-    path: String,
-    /// First byte of the range asked for.
-    from: usize,
-    headers: HashMap<String, String>,
-    /// How often the path was asked for before.
-    before: usize,
-}
-
-/// What the server says: a head, and as much of the body as it cares to send.
-struct Reply {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    fn new(status: u16, headers: Vec<(&'static str, String)>, body: &[u8]) -> Self {
-        Self { status, headers, body: body.to_vec() }
+fn entry_at(server: &Server, name: &str) -> Entry {
+    Entry {
+        name: name.into(),
+        path: format!("{name}.bin").into(),
+        urls: vec![format!("{}/{name}", server.address)],
+        bytes: None,
+        about_bytes: None,
+        md5: None,
+        sha256: None,
+        verified: false,
     }
-
-    /// `bytes` as a good server sends them to `asked`, under an ETag.
-    fn good(asked: &Asked, bytes: &[u8], tag: &str) -> Self {
-        let same = asked.headers.get("if-range").is_none_or(|known| known == tag);
-        let etag = ("etag", tag.to_owned());
-        if asked.from == 0 || !same {
-            return Self::new(200, vec![etag, ("content-length", bytes.len().to_string())], bytes);
-        }
-        let range = format!("bytes {}-{}/{}", asked.from, bytes.len() - 1, bytes.len());
-        let length = (bytes.len() - asked.from).to_string();
-        Self::new(206, vec![etag, ("content-range", range), ("content-length", length)], &bytes[asked.from..])
-    }
-
-    /// The same, broken off after `count` bytes.
-    fn cut(mut self, count: usize) -> Self {
-        self.body.truncate(count);
-        self
-    }
-}
-
-/// A server on loopback that answers as `reply` says and remembers what it was asked.
-struct Server {
-    address: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-impl Server {
-    fn start(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (heard, reply) = (Arc::clone(&asked), Arc::new(reply));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (heard, reply) = (Arc::clone(&heard), Arc::clone(&reply));
-                std::thread::spawn(move || answer(stream.unwrap(), &heard, reply.as_ref()));
-            }
-        });
-        Self { address, asked }
-    }
-
-    fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
-    }
-
-    /// Where each question began, of those for `path`.
-    fn ranges(&self, path: &str) -> Vec<usize> {
-        self.asked().iter().filter(|asked| asked.path == path).map(|asked| asked.from).collect()
-    }
-
-    fn entry(&self, name: &str) -> Entry {
-        Entry {
-            name: name.into(),
-            path: format!("{name}.bin").into(),
-            urls: vec![format!("{}/{name}", self.address)],
-            bytes: None,
-            about_bytes: None,
-            md5: None,
-            sha256: None,
-            verified: false,
-        }
-    }
-}
-
-fn answer(stream: TcpStream, heard: &Mutex<Vec<Asked>>, reply: &dyn Fn(&Asked) -> Reply) {
-    let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
-    let Some(first) = lines.next() else { return };
-    let path = first.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
-    let headers: HashMap<String, String> = lines
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned())))
-        .collect();
-    let from = headers.get("range").map_or(0, |range| range["bytes=".len()..range.len() - 1].parse().unwrap());
-    let asked = {
-        let mut heard = heard.lock().unwrap();
-        let before = heard.iter().filter(|asked| asked.path == path).count();
-        heard.push(Asked { path, from, headers, before });
-        heard.last().unwrap().clone()
-    };
-    let reply = reply(&asked);
-    let mut head = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", reply.status);
-    reply.headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
-    let mut stream = &stream;
-    // Whoever asked may have gone.
-    let _ = stream.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| stream.write_all(&reply.body));
-}
-
-/// Bytes that no two places of are alike.
-fn bytes(count: usize) -> Vec<u8> {
-    let mut out = vec![0; count];
-    blake3::Hasher::new().finalize_xof().fill(&mut out);
-    out
 }
 
 fn md5(bytes: &[u8]) -> Option<String> {
@@ -160,7 +59,7 @@ fn a_whole_file_is_verified_and_not_taken_again() {
     let (folder, data) = (tempfile::tempdir().unwrap(), bytes(300_000));
     let sent = data.clone();
     let server = Server::start(move |asked| Reply::good(asked, &sent, "\"a\""));
-    let entry = Entry { md5: md5(&data), bytes: Some(300_000), ..server.entry("a") };
+    let entry = Entry { md5: md5(&data), bytes: Some(300_000), ..entry_at(&server, "a") };
     assert_eq!(get(folder.path(), &[&entry]), [arrived(&data, true)]);
     assert_eq!(fs::read(folder.path().join("a.bin")).unwrap(), data);
     assert_eq!(get(folder.path(), &[&entry]), [Outcome::Here]);
@@ -177,7 +76,7 @@ fn cut_connections_go_on_where_they_broke() {
     let (folder, data) = (tempfile::tempdir().unwrap(), bytes(1_000_000));
     let sent = data.clone();
     let server = Server::start(move |asked| Reply::good(asked, &sent, "\"a\"").cut(300_000));
-    let entry = Entry { md5: md5(&data), ..server.entry("a") };
+    let entry = Entry { md5: md5(&data), ..entry_at(&server, "a") };
     assert_eq!(get(folder.path(), &[&entry]), [arrived(&data, true)]);
     assert_eq!(server.ranges("/a"), [0, 300_000, 600_000, 900_000]);
 }
@@ -192,9 +91,9 @@ fn overload_is_waited_for_and_what_is_gone_is_not() {
         ("/busy", 1) => Reply::new(503, vec![], b"<html>later</html>"),
         _ => Reply::good(asked, &sent, "\"a\""),
     });
-    let (busy, gone) = (server.entry("busy"), server.entry("gone"));
+    let (busy, gone) = (entry_at(&server, "busy"), entry_at(&server, "gone"));
     let mirrored =
-        Entry { urls: vec![format!("{}/gone", server.address), format!("{}/here", server.address)], ..server.entry("m") };
+        Entry { urls: vec![format!("{}/gone", server.address), format!("{}/here", server.address)], ..entry_at(&server, "m") };
     let outcomes = get(folder.path(), &[&gone, &busy, &mirrored]);
     assert!(matches!(&outcomes[0], Outcome::Failed(why) if why.ends_with("/gone: the server answers 404")), "{outcomes:?}");
     assert_eq!(outcomes[1..], [arrived(&data, false), arrived(&data, false)]);
@@ -213,7 +112,7 @@ fn a_file_that_changes_in_between_is_never_a_mixture() {
             // A server that knows no If-Range sends the second half of another file.
             _ => Reply::good(&Asked { headers: HashMap::new(), ..asked.clone() }, &then, "\"new\""),
         });
-        let entry = Entry { md5: md5(&new), ..server.entry("a") };
+        let entry = Entry { md5: md5(&new), ..entry_at(&server, "a") };
         assert_eq!(get(folder.path(), &[&entry]), [arrived(&new, true)], "honest: {honest}");
         assert_eq!(fs::read(folder.path().join("a.bin")).unwrap(), new);
         assert_eq!(server.ranges("/a"), if honest { vec![0, 200_000] } else { vec![0, 200_000, 0] });
@@ -231,7 +130,7 @@ fn lies_about_length_and_content_fail_without_leaving_anything_visible() {
         "/shrunk" => Reply::new(200, vec![("content-length", "2000".into())], &sent),
         _ => Reply::good(asked, &sent, "\"a\""),
     });
-    let published = |name: &str| Entry { md5: md5(&data), ..server.entry(name) };
+    let published = |name: &str| Entry { md5: md5(&data), ..entry_at(&server, name) };
     let sized = Entry { bytes: Some(1_000), ..published("other") };
     let hashed = Entry { path: "hashed.bin".into(), ..published("other") };
     let outcomes = get(folder.path(), &[&published("short"), &sized, &hashed, &published("shrunk"), &published("good")]);
@@ -258,7 +157,7 @@ fn redirects_are_followed_but_not_in_circles() {
         "/out" => Reply::new(302, vec![("location", "file:///etc/passwd".into())], b""),
         _ => Reply::new(301, vec![("location", "/circle".into())], b""),
     });
-    let outcomes = get(folder.path(), &[&server.entry("a"), &server.entry("circle"), &server.entry("out")]);
+    let outcomes = get(folder.path(), &[&entry_at(&server, "a"), &entry_at(&server, "circle"), &entry_at(&server, "out")]);
     assert_eq!(outcomes[0], arrived(&data, false));
     assert!(matches!(&outcomes[1], Outcome::Failed(why) if why.contains("more than 10 redirects")), "{outcomes:?}");
     assert!(matches!(&outcomes[2], Outcome::Failed(why) if why.contains("a redirect to file:///etc/passwd")), "{outcomes:?}");
@@ -283,7 +182,7 @@ fn the_page_before_a_large_file_is_passed_and_any_other_page_is_no_file() {
         }
     });
     *address.lock().unwrap() = server.address.clone();
-    let outcomes = get(folder.path(), &[&server.entry("drive"), &server.entry("quota")]);
+    let outcomes = get(folder.path(), &[&entry_at(&server, "drive"), &entry_at(&server, "quota")]);
     assert_eq!(outcomes[0], arrived(&data, false));
     assert_eq!(server.ranges("/download"), [0, 600_000]);
     assert!(matches!(&outcomes[1], Outcome::Failed(why) if why.contains("with a page, not with the file")), "{outcomes:?}");
@@ -318,7 +217,7 @@ fn a_killed_fetch_goes_on_and_a_token_is_shown_to_no_stranger() {
         }
         Reply::good(asked, &sent, "\"a\"")
     });
-    let files = manifest(folder.path(), &Entry { md5: md5(&data), ..server.entry("a") });
+    let files = manifest(folder.path(), &Entry { md5: md5(&data), ..entry_at(&server, "a") });
     let mut first = std::process::Command::new(env!("CARGO_BIN_EXE_bioscan-hpc"));
     first.args(["fetch", "--manifest", &files, "--to"]).arg(folder.path().join("data")).env("NO_PROXY", "127.0.0.1");
     let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -350,6 +249,6 @@ fn the_published_files_are_planned_without_a_network_and_names_are_checked() {
     command(folder.path(), &["bioscan-2m"]).assert().code(2).stderr(contains("no file is called").and(contains("valid are")));
     assert!(!folder.path().join("data").exists());
     let server = Server::start(|_| Reply::new(404, vec![], b""));
-    let files = manifest(folder.path(), &Entry { md5: md5(b""), ..server.entry("a") });
+    let files = manifest(folder.path(), &Entry { md5: md5(b""), ..entry_at(&server, "a") });
     command(folder.path(), &["--manifest", &files]).assert().code(4).stdout(contains("a: FAILED: http://127.0.0.1"));
 }

@@ -12,7 +12,7 @@ fn help(path: &[&str]) -> String {
 
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
-    let paths: [&[&str]; 34] = [
+    let paths: [&[&str]; 35] = [
         &[],
         &["synth"],
         &["import"],
@@ -26,6 +26,7 @@ fn every_subcommand_explains_itself_with_an_example() {
         &["metadata", "undo"],
         &["metadata", "document"],
         &["fetch"],
+        &["push"],
         &["preprocess"],
         &["train"],
         &["test"],

@@ -13,6 +13,8 @@ mod metadata;
 mod predict;
 #[cfg(feature = "image")]
 mod preprocess;
+#[cfg(feature = "net")]
+mod push;
 mod report;
 mod sweep;
 mod synth;
@@ -65,6 +67,9 @@ enum Command {
     /// Take the published files and weights from where they are published
     #[cfg(feature = "net")]
     Fetch(fetch::Args),
+    /// Send a prepared folder to an S3 store or the Hugging Face Hub, and compare what is there
+    #[cfg(feature = "net")]
+    Push(push::Args),
     /// Check, count, split, clean, document and convert the metadata
     Metadata(metadata::Args),
     /// Turn the chunks of originals into small images for training; alone or under mpirun/srun
@@ -122,6 +127,8 @@ impl Cli {
             Command::Import(args) => import::run(&args, context),
             #[cfg(feature = "net")]
             Command::Fetch(args) => fetch::run(&args, context),
+            #[cfg(feature = "net")]
+            Command::Push(args) => push::run(&args, context),
             Command::Metadata(args) => metadata::run(&args, context),
             #[cfg(feature = "image")]
             Command::Preprocess(args) => preprocess::run(&args, context),

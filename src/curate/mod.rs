@@ -11,6 +11,8 @@ mod duplicates;
 mod files;
 #[cfg(feature = "image")]
 mod inspect;
+#[cfg(all(test, feature = "image"))]
+mod likeness_tests;
 #[cfg(feature = "image")]
 mod shelf;
 #[cfg(feature = "image")]

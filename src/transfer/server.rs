@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ureq::Agent;
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, Request, Response};
+use ureq::{Agent, AsSendBody, Body, SendBody};
 
 use crate::transfer::credentials::{Credentials, shown};
 
@@ -13,6 +13,30 @@ const MOST_REDIRECTS: usize = 10;
 
 /// A question may last so long; then the file goes on by range with the next. A server that stalls is left so.
 const LONGEST_ANSWER: Duration = Duration::from_secs(600);
+
+/// A body may be so long in going out, and longer by a second for each of so many bytes: the slowest line that is waited for.
+const LONGEST_SENDING: Duration = Duration::from_secs(300);
+const SLOWEST: u64 = 50_000;
+
+/// Longest answer that is read as text.
+const LONGEST_TEXT: u64 = 64 << 20;
+
+/// What goes to a server with a question.
+pub(super) enum Load<'a> {
+    Nothing,
+    Bytes(&'a [u8]),
+    /// So many bytes of a reader.
+    Stream(&'a mut dyn Read, u64),
+}
+
+/// A question other than the plain one of a fetch.
+pub(super) struct Question<'a, 'b> {
+    /// `PUT`, as HTTP writes it.
+    pub method: &'static str,
+    pub url: &'a str,
+    pub headers: &'a [(String, String)],
+    pub load: Load<'b>,
+}
 
 /// What a server says.
 pub(super) struct Answer {
@@ -37,6 +61,14 @@ impl Answer {
     pub fn validator(&self) -> Option<String> {
         let tag = self.header("etag").filter(|tag| !tag.starts_with("W/"));
         tag.or_else(|| self.header("last-modified")).map(str::to_owned)
+    }
+
+    /// The body as text; an `Err` where the connection breaks off.
+    pub fn text(&mut self) -> Result<String, String> {
+        let mut bytes = Vec::new();
+        let read = self.body.by_ref().take(LONGEST_TEXT).read_to_end(&mut bytes);
+        read.map_err(|error| format!("the connection broke off ({error})"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Whether it is a page for people.
@@ -65,6 +97,32 @@ impl Client {
             .build()
             .into();
         Self { agent, credentials }
+    }
+
+    /// Asks as `question` says, and shows nothing that it does not name: no token is added, and no redirect followed. An `Err` is a failure on
+    /// the way, as in [`Self::get`].
+    pub fn ask(&self, question: Question) -> Result<Answer, String> {
+        let mut request = Request::builder().method(question.method).uri(question.url);
+        for (name, value) in question.headers {
+            request = request.header(name, value);
+        }
+        let response = match question.load {
+            Load::Nothing => self.run(request.body(()), 0),
+            Load::Bytes(bytes) => self.run(request.body(bytes), bytes.len() as u64),
+            Load::Stream(reader, bytes) => {
+                // Without it the bytes would go in chunks, and stores want to know how many come.
+                self.run(request.header("content-length", bytes).body(SendBody::from_reader(reader)), bytes)
+            }
+        };
+        let (parts, body) = response?.into_parts();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body: Box::new(body.into_reader()) })
+    }
+
+    fn run(&self, request: ureq::http::Result<Request<impl AsSendBody>>, bytes: u64) -> Result<Response<Body>, String> {
+        let request = request.map_err(|_| "the address or a header is malformed".to_owned())?;
+        let patience = LONGEST_SENDING + Duration::from_secs(bytes / SLOWEST);
+        let request = self.agent.configure_request(request).timeout_send_body(Some(patience)).build();
+        self.agent.run(request).map_err(|error| without_addresses(&error))
     }
 
     /// Asks for `url` from the byte `from` on; `validator` names the state of the file whose first bytes are here already. An `Err` is a
