@@ -1,7 +1,8 @@
 //! Counts of the metadata → the tables behind the figures of the data, as CSV, each called like its figure.
 
 use crate::dataset::statistics::{ClassCount, Experiment, Statistics};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::store::rows::csv;
 
 /// Size and imbalance of one dataset, as its figure and its table show them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,17 +61,6 @@ pub fn tables(statistics: &Statistics) -> Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
-    let refused = |error: &dyn std::fmt::Display| Error::library("csv", error);
-    let mut out = ::csv::Writer::from_writer(Vec::new());
-    out.write_record(header).map_err(|error| refused(&error))?;
-    for row in rows {
-        out.write_record(row).map_err(|error| refused(&error))?;
-    }
-    let bytes = out.into_inner().map_err(|error| refused(&error))?;
-    String::from_utf8(bytes).map_err(|error| refused(&error))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,11 +71,5 @@ mod tests {
         let classes = vec![class("Diptera", 7, 1, 2), class("Embioptera", 3, 1, 1), class("Zoraptera", 0, 0, 0)];
         let size = Size::of(&Experiment { experiment: "small".into(), classes });
         assert_eq!(size, Size { classes: 2, images: [10, 2, 3], imbalance: 2.0 });
-    }
-
-    #[test]
-    fn a_name_with_a_comma_is_quoted() {
-        let row = vec!["not, sure".to_owned(), "1".to_owned()];
-        assert_eq!(csv(&["class", "train"], [row].into_iter()).unwrap(), "class,train\n\"not, sure\",1\n");
     }
 }
