@@ -31,10 +31,10 @@ bench: ## the image path, the sweep and training beside their peers, to results/
 	@.ci/setup.sh build bench
 	cargo bench --locked --bench bench
 
-compat: ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant (3 GB, most of it PyTorch)
+compat: build ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant, timm (3 GB, most of it PyTorch)
 	@.ci/setup.sh build compat
-	cargo build --locked --no-default-features --features parquet
-	.compat/bin/python tests/compat/check.py target/debug/bioscan-hpc
+	.compat/bin/python tests/compat/check.py $(BIN)
+	.compat/bin/python tests/compat/timm_weights.py $(BIN)
 
 REAL := ../shared/data/bioscan-originals
 QUALITY := jobs/quality.toml

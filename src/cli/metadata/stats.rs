@@ -44,7 +44,7 @@ fn level(text: &str) -> Result<(String, String), String> {
 /// Runs `metadata stats`.
 pub fn run(args: &Args, context: Context) -> Result<Exit> {
     let own = args.job.as_deref().map(Job::load).transpose()?.map(|job| job.grid.partitions).unwrap_or_default();
-    let query = Query { own, level: args.level.clone(), attribute: args.attribute.clone() };
+    let query = Query { own, level: args.level.clone(), attribute: args.attribute.clone(), ..Query::default() };
     let found = statistics_with(&args.table, &query)?;
     let words = match (args.csv, &args.attribute) {
         (true, Some(name)) => values_csv(name, &found)?,

@@ -10,7 +10,7 @@ use crate::dataset::record::Columns;
 use crate::dataset::role::Role;
 use crate::dataset::schema::{self, Schema};
 use crate::dataset::split::not_a_role;
-use crate::dataset::statistics::attribute::{Attribute, Category, Rank};
+use crate::dataset::statistics::attribute::{Attribute, Category, Rank, Tail};
 use crate::dataset::statistics::experiments::{Divided, Experiment};
 use crate::dataset::statistics::partitions::{PartitionCount, Partitions};
 use crate::dataset::table;
@@ -32,6 +32,9 @@ pub struct Statistics {
     pub partitions: Vec<PartitionCount>,
     /// All values of the attribute asked for, the most frequent first.
     pub values: Vec<Category>,
+    /// All values of each of `ranks`, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tails: Vec<Tail>,
 }
 
 /// What to count.
@@ -43,6 +46,8 @@ pub struct Query {
     pub level: Option<(String, String)>,
     /// List all values of this column.
     pub attribute: Option<String>,
+    /// List all values of each rank, too.
+    pub tails: bool,
 }
 
 /// Counts the table at `path`: every rank and experiment it has, and the partitions of `own` besides.
@@ -77,6 +82,7 @@ pub fn statistics_with(path: &Path, query: &Query) -> Result<Statistics> {
     })?;
     Ok(Statistics {
         rows,
+        tails: ranks.iter().filter(|_| query.tails).map(Attribute::tail).collect(),
         values: asked.map(|attribute| attribute.categories()).unwrap_or_default(),
         ranks: ranks.into_iter().map(Attribute::finish).collect(),
         attributes: attributes.into_iter().map(Attribute::finish).collect(),
@@ -136,6 +142,16 @@ d,Arachnida,Cus dus,,ACGA,Kenya,3,4,pretrain,82
         let train = &found.partitions[1];
         assert_eq!((train.partition.as_str(), train.samples, train.barcodes, train.species), ("train", 2, 1, 1));
         assert_eq!(found.partitions.iter().map(|partition| partition.samples).sum::<u64>(), 4);
+    }
+
+    #[test]
+    fn the_tails_of_the_ranks_are_listed_where_they_are_asked_for() {
+        let found = count(OF_5M, &Query { tails: true, ..Query::default() }).unwrap();
+        let category = |name: &str, records| Category { name: name.into(), records };
+        let ranks: Vec<&str> = found.tails.iter().map(|tail| tail.rank.as_str()).collect();
+        assert_eq!(ranks, ["class", "species", "dna_bin"]);
+        assert_eq!(found.tails[0].categories, [category("Insecta", 3), category("Arachnida", 1)]);
+        assert_eq!(count(OF_5M, &Query::default()).unwrap().tails, []);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::config::Job;
-use crate::dataset::statistics::{Statistics, statistics};
+use crate::dataset::statistics::{Query, Statistics, statistics_with};
 use crate::error::Result;
 use crate::evaluate::{Calibration, RunRecord};
 use crate::report::page::examples::{self, Examples};
@@ -93,7 +93,8 @@ impl Material {
     fn count(&mut self) {
         let (split, original) = (self.job.paths.split_metadata(), self.job.paths.metadata());
         let path = if split.is_file() { split } else { original };
-        match statistics(&path, &self.job.grid.partitions) {
+        let query = Query { own: self.job.grid.partitions.clone(), tails: true, ..Query::default() };
+        match statistics_with(&path, &query) {
             Ok(found) => self.statistics = Some(found),
             Err(error) => self.faults.push(format!("the dataset is not counted: {error}")),
         }
