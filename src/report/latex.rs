@@ -38,7 +38,7 @@ struct Float<'a> {
     part: &'a str,
     /// Behind the title.
     caption: &'a str,
-    /// One letter a column: `l` or `r`.
+    /// As `tabular` takes them.
     columns: String,
     head: Vec<String>,
     groups: Vec<Vec<Vec<String>>>,
@@ -51,15 +51,15 @@ fn of_task(summary: &Summary, table: &Table) -> String {
     let elsewhere = format!("Further notes: Table~\\ref{{{}}}.", name(summary, table, micro));
     let below = chance_note(table).map(|note| escape(&note)).into_iter().chain([elsewhere.clone()]).collect();
     let mut floats = vec![
-        of_lines(micro, "every image counts alike. Mean$_{\\pm\\textrm{std}}$ over the seeds, in per cent", &of_images, notes),
-        of_lines(macro_, "every class counts alike. Mean$_{\\pm\\textrm{std}}$ over the seeds, in per cent", &of_classes, below),
+        of_lines(micro, "every image counts alike. Mean$_{\\pm\\mathrm{std}}$ over the seeds, in per cent", &of_images, notes),
+        of_lines(macro_, "every class counts alike. Mean$_{\\pm\\mathrm{std}}$ over the seeds, in per cent", &of_classes, below),
     ];
     let parts = ["further", "further still"];
     let further = further_parts(table, FIGURES);
     floats.extend(parts.into_iter().zip(&further).map(|(part, lines)| {
         of_lines(
             part,
-            "further figures. Mean$_{\\pm\\textrm{std}}$ over the seeds, in per cent but for the loss",
+            "further figures. Mean$_{\\pm\\mathrm{std}}$ over the seeds, in per cent but for the loss",
             lines,
             vec![elsewhere.clone()],
         )
@@ -69,12 +69,18 @@ fn of_task(summary: &Summary, table: &Table) -> String {
 }
 
 fn of_lines<'a>(part: &'a str, caption: &'a str, lines: &Lines, notes: Vec<String>) -> Float<'a> {
-    let groups = lines.groups.iter().map(|group| group.iter().map(|line| line.iter().map(shown).collect()).collect());
+    let line = |line: &Vec<Shown>| {
+        let (words, figures) = line.split_at(lines.words);
+        words.iter().map(word).chain(figures.iter().map(shown)).collect()
+    };
+    let groups = lines.groups.iter().map(|group| group.iter().map(line).collect());
+    let (words, figures) = lines.headings.split_at(lines.words);
+    let head = words.iter().map(|text| escape(text)).chain(figures.iter().map(|text| over_both(&heading(text))));
     Float {
         part,
         caption,
-        columns: format!("{}{}", "l".repeat(lines.words), "r".repeat(lines.headings.len() - lines.words)),
-        head: lines.headings.iter().map(|text| heading(text)).collect(),
+        columns: "l".repeat(words.len()) + &"r@{}l".repeat(figures.len()),
+        head: head.collect(),
         groups: groups.map(|group| without_repeats(group, lines.words)).collect(),
         notes,
     }
@@ -117,8 +123,8 @@ fn environment(summary: &Summary, table: &Table, float: &Float) -> String {
         }
     };
     format!(
-        "\n\\begin{{table}}\n\\centering\\small\\setlength{{\\tabcolsep}}{{3pt}}\n\
-         \\caption{{{banner}{job}, {title}: {}. {} of {} runs.}}\n\\label{{{}}}\n\
+        "\n\\begin{{table}}\n\\centering\\small\\setlength{{\\tabcolsep}}{{3pt}}\\renewcommand{{\\arraystretch}}{{1.15}}\n\
+         \\caption{{{banner}{job}, {title}: {}. {} of {} runs.}}\n\\label{{{}}}\\par\\smallskip\n\
          \\begin{{tabular}}{{@{{}}{}@{{}}}}\n\\toprule\n{}\\midrule\n{}\\bottomrule\n\\end{{tabular}}\n{notes}\\end{{table}}\n",
         float.caption,
         summary.done,
@@ -158,14 +164,25 @@ fn listed(summary: &Summary) -> String {
     summary.missing.iter().map(|id| format!("% missing: {id}\n")).collect()
 }
 
-fn shown(shown: &Shown) -> String {
+fn word(shown: &Shown) -> String {
     match shown {
         Shown::Text(text) => escape(text),
+        _ => "--".into(),
+    }
+}
+
+/// A figure has two columns, so that points stand below each other whatever hangs on a mean; what has no point stands in the middle.
+fn over_both(text: &str) -> String {
+    format!("\\multicolumn{{2}}{{c}}{{{text}}}")
+}
+
+fn shown(shown: &Shown) -> String {
+    match shown {
+        Shown::Text(text) => over_both(&escape(text)),
         Shown::Figure(cell) => figure(cell),
-        Shown::Plain(value) => format!("${value:.2}$"),
-        Shown::Signed(value) => format!("${value:+.2}$"),
-        Shown::Interval(Paired { mean, .. }) => format!("${mean:+.2}$"),
-        Shown::Nothing => "--".into(),
+        Shown::Plain(value) => format!("${value:.2}$ &"),
+        Shown::Signed(value) | Shown::Interval(Paired { mean: value, .. }) => format!("${value:+.2}$ &"),
+        Shown::Nothing => over_both("--"),
     }
 }
 
@@ -175,5 +192,5 @@ fn figure(Cell { metric, mean, std, n, of, best, .. }: &Cell) -> String {
     let spread = std.map_or("\\textrm{--}".to_owned(), |std| format!("{std:.places$}"));
     let of = if n < of { format!("^{{n={n}/{of}}}") } else { String::new() };
     let mean = if *best { format!("\\mathbf{{{mean:.places$}}}") } else { format!("{mean:.places$}") };
-    format!("${mean}{of}_{{\\pm {spread}}}$")
+    format!("${mean}$ & ${of}_{{\\pm {spread}}}$")
 }

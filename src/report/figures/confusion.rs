@@ -19,6 +19,9 @@ pub struct ConfusionFigure {
 /// Up to so many classes the shares are written into the cells.
 const WRITTEN: usize = 20;
 
+/// White is easier to read than black on stronger shades alone.
+pub(super) const DARK: f64 = 0.85;
+
 /// How wide the key to the shades is.
 const SCALE: f64 = 164.0;
 const KEY: &str = "share of the images of the true class; empty: none";
@@ -50,7 +53,7 @@ pub fn draw(figure: &ConfusionFigure) -> String {
             // A single image among thousands must be seen too.
             svg.area((x + 0.5, y + 0.5), (side - 1.0, side - 1.0), STRENGTH, 0.08 + 0.92 * share, &tip);
             if written && share >= 0.005 {
-                svg.shade_text((x + side / 2.0, y + side / 2.0 + 4.0), share > 0.45, &format!("{share:.2}"));
+                svg.shade_text((x + side / 2.0, y + side / 2.0 + 4.0), share > DARK, &format!("{share:.2}"));
             }
         }
     }
@@ -62,17 +65,17 @@ pub fn draw(figure: &ConfusionFigure) -> String {
     }
     svg.turned(16.0, top + square / 2.0, -90.0, Anchor::Middle, "truth");
     svg.text(left + square / 2.0, top + square + named + 20.0, Anchor::Middle, "prediction");
-    key(&mut svg, left, top + square + named + 36.0, KEY);
+    key(&mut svg, left, top + square + named + 36.0, "1", KEY);
     svg.finish()
 }
 
-/// What the shades mean: from 0 to 1 of what `name` says.
-pub(super) fn key(svg: &mut Svg, left: f64, top: f64, name: &str) {
+/// What the shades mean: from 0 to `full` of what `name` says.
+pub(super) fn key(svg: &mut Svg, left: f64, top: f64, full: &str, name: &str) {
     for step in 0..=10u32 {
         let share = f64::from(step) / 10.0;
         svg.area((left + 14.0 * f64::from(step), top), (14.0, 10.0), STRENGTH, 0.08 + 0.92 * share, "");
     }
     svg.text(left, top + 24.0, Anchor::Start, "0");
-    svg.text(left + 154.0, top + 24.0, Anchor::End, "1");
+    svg.text(left + 154.0, top + 24.0, Anchor::End, full);
     svg.text(left + SCALE, top + 10.0, Anchor::Start, name);
 }

@@ -27,12 +27,13 @@ pub fn draw(figure: &Distribution) -> String {
     let totals: Vec<String> = figure.classes.iter().map(|(_, counts)| thousands(counts.iter().sum())).collect();
     let counted = widest(totals.iter().map(String::as_str).chain([figure.unit.as_str()]), TEXT) + 24.0;
     let right = left + PLOT.max(Svg::least_width(&figure.heading) - left - counted);
-    let (top, end) = (TOP + 42.0, right + counted - 10.0);
+    // One series alone is what the axis says: it has no legend.
+    let room = if figure.series.len() > 1 { 42.0 } else { 24.0 };
+    let (top, end) = (TOP + room, right + counted - 10.0);
     let bottom = top + LINE * figure.classes.len() as f64;
     let mut svg = Svg::new(right + counted, bottom + 48.0, &figure.heading);
     let named = figure.series.iter().enumerate();
     let series: Vec<Series> = named.map(|(index, name)| Series { name: name.clone(), style: Style::plain(index) }).collect();
-    // One series alone is what the axis says.
     if series.len() > 1 {
         svg.legend(left, TOP + 16.0, right, &series);
     }

@@ -50,7 +50,7 @@ fn a_strip_has_a_shade_a_class_with_its_value_in_it_and_none_where_there_is_noth
     let rows =
         vec![("a CE".to_owned(), vec![Some(shade(1.0)), None]), ("b CE".into(), vec![Some(shade(0.25)), Some(shade(0.5))])];
     let classes = ["Diptera", "Embioptera"].map(String::from).into();
-    let svg = strips::draw(&strips::Strips { heading: heading(), classes, rows, key: "a key".into() });
+    let svg = strips::draw(&strips::Strips { heading: heading(), classes, rows, full: "1".into(), key: "a key".into() });
     assert_eq!(
         (count(&svg, "a tip of"), count(&svg, ">0.25<"), count(&svg, ">Embioptera<"), count(&svg, ">a key<")),
         (3, 1, 1, 1)
@@ -118,7 +118,7 @@ fn a_figure_of_nothing_is_still_a_figure() {
             classes: vec![],
         }),
         tails::draw(&tails::Tails { heading: heading(), tails: vec![] }),
-        strips::draw(&strips::Strips { heading: heading(), classes: vec![], rows: vec![], key: String::new() }),
+        strips::draw(&strips::Strips { heading: heading(), classes: vec![], rows: vec![], full: "1".into(), key: String::new() }),
         sizes::draw(&sizes::Sizes { heading: heading(), datasets: vec![] }),
         ranks::draw(&ranks::Ranks { heading: heading(), ranks: vec![] }),
         cost::draw(&cost::Cost { heading: heading(), unit: "core-hours".into(), rows: vec![] }),

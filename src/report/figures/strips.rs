@@ -1,7 +1,7 @@
 //! A value a class in each of some rows → strips of shades with the values written in, as the original draws its figures by class.
 
 use crate::report::figures::Heading;
-use crate::report::figures::confusion::key;
+use crate::report::figures::confusion::{DARK, key};
 use crate::report::figures::font::{self, widest};
 use crate::report::figures::palette::STRENGTH;
 use crate::report::figures::svg::{Anchor, Svg, TEXT, TOP};
@@ -15,7 +15,9 @@ pub struct Strips {
     pub classes: Vec<String>,
     /// A strip each: its name, and a cell a class; `None` where there is nothing to show.
     pub rows: Vec<(String, Vec<Option<Shade>>)>,
-    /// What a full shade is.
+    /// The value of a full shade.
+    pub full: String,
+    /// What the shades show.
     pub key: String,
 }
 
@@ -51,7 +53,7 @@ pub fn draw(figure: &Strips) -> String {
             let Some(Shade { strength, text, tip }) = shade else { continue };
             let x = left + side * f64::from(column);
             svg.area((x + 0.5, y + 0.5), (side - 1.0, HEIGHT - 1.0), STRENGTH, 0.08 + 0.92 * strength, tip);
-            svg.shade_text((x + side / 2.0, y + HEIGHT / 2.0 + 4.0), *strength > 0.45, text);
+            svg.shade_text((x + side / 2.0, y + HEIGHT / 2.0 + 4.0), *strength > DARK, text);
         }
         svg.rule((left, y), (left + across, y), line == 0);
     }
@@ -63,6 +65,6 @@ pub fn draw(figure: &Strips) -> String {
     for (column, name) in (0u32..).zip(&figure.classes) {
         svg.turned(left + side * (f64::from(column) + 0.5) + 4.0, top + down + 8.0, -90.0, Anchor::End, name);
     }
-    key(&mut svg, left, top + down + named + 8.0, &figure.key);
+    key(&mut svg, left, top + down + named + 8.0, &figure.full, &figure.key);
     svg.finish()
 }

@@ -46,14 +46,13 @@ fn of_ranks(material: &Material, all: &[Rank]) -> Picture {
 }
 
 fn of_tails(material: &Material, all: &[Tail]) -> Picture {
+    let there = all.iter().filter(|tail| !tail.categories.is_empty());
     let tail = |tail: &Tail| tails::Tail {
         name: tail.rank.clone(),
         counts: tail.categories.iter().map(|category| category.records).collect(),
     };
-    let figure = tails::Tails {
-        heading: heading(material, "Records of the categories of each rank"),
-        tails: all.iter().map(tail).collect(),
-    };
+    let figure =
+        tails::Tails { heading: heading(material, "Records of the categories of each rank"), tails: there.map(tail).collect() };
     let caption = "Every category of a rank from the most populous to the least; in brackets how many there are. A straight line is a power \
         law.";
     picture("dataset_tails", caption, true, tails::draw(&figure))
@@ -90,9 +89,15 @@ fn in_shades(material: &Material, experiment: &Experiment) -> Picture {
         heading: heading(material, format!("Images of each class and split, {}", experiment.experiment)),
         classes: experiment.classes.iter().map(|class| class.class.clone()).collect(),
         rows: splits.into_iter().map(strip).collect(),
-        key: format!("images, from none to {}, logarithmic; k: thousands", thousands(most)),
+        full: thousands(most),
+        key: "images, logarithmic; k: thousands; empty: none".into(),
     };
-    picture(format!("distribution_shades_{}", experiment.experiment), "Empty: no image.", false, strips::draw(&figure))
+    picture(
+        format!("distribution_shades_{}", experiment.experiment),
+        "The most populous class first.",
+        false,
+        strips::draw(&figure),
+    )
 }
 
 /// A count in four letters.

@@ -31,7 +31,7 @@ const PARTS: [(&str, &str); 9] = [
 pub fn page(material: &Material, pictures: &[Picture]) -> String {
     let summary = &material.summary;
     let title = format!("{}: {} of {} runs", summary.job, summary.done, summary.of);
-    let banner = if summary.synthetic { format!("<p class=\"banner\">{}</p>\n", escape(SYNTHETIC)) } else { String::new() };
+    let banner = if material.is_synthetic() { format!("<p class=\"banner\">{}</p>\n", escape(SYNTHETIC)) } else { String::new() };
     let links: String = PARTS.iter().map(|(id, name)| format!("<a href=\"#{id}\">{name}</a>\n")).collect();
     let parts: String = PARTS
         .iter()

@@ -68,6 +68,12 @@ impl Material {
         Ok(this)
     }
 
+    /// Whether any of the data are synthetic: the runs', or where there are none yet the metadata's.
+    #[must_use]
+    pub fn is_synthetic(&self) -> bool {
+        self.summary.synthetic || self.statistics.as_ref().is_some_and(|found| found.synthetic)
+    }
+
     /// The runs of one row of a table.
     pub fn of_row<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Run> {
         self.runs.iter().filter(|run| {

@@ -74,7 +74,7 @@ fn legend(material: &Material) -> Vec<Series> {
 
 /// Above a figure of this material.
 pub(super) fn heading(material: &Material, title: impl Into<String>) -> Heading {
-    Heading::new(title, material.summary.synthetic)
+    Heading::new(title, material.is_synthetic())
 }
 
 /// A panel a partition, a row of panels a table.
@@ -178,6 +178,7 @@ fn in_shades(figure: per_class::PerClass) -> strips::Strips {
         heading: figure.heading.clone(),
         classes: figure.classes.iter().map(|class| class.name.clone()).collect(),
         rows: figure.series.iter().enumerate().map(strip).collect(),
+        full: "1".into(),
         key: "top-1 of the class (recall), mean over seeds; empty: no test image".into(),
     }
 }
