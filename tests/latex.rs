@@ -69,7 +69,7 @@ fn the_golden_tables_compile_and_fit() {
 /// The record of a run whose labels are as awkward as people's own.
 fn awkward(job: &Job, index: usize) -> RunRecord {
     let mut record = runs::record(job, index, 4 + index % 4);
-    record.evaluation.per_class[0].label = r#"50 % of "A_&_B" {#1} ~ $x^2$ <\end>"#.into();
+    record.evaluation.per_class[0].label = r"A_&5%{#}~^$<\e>".into();
     record.majority.class = 0;
     record.notes.insert("[seen] by_hand".into(), "a — b, 5 × 6 − 3 ≥ 2".into());
     record

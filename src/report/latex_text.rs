@@ -37,7 +37,7 @@ pub(super) fn escape(text: &str) -> String {
 /// The heading of a column: two words stand one above the other.
 pub(super) fn heading(text: &str) -> String {
     match text.split_once(' ') {
-        Some((above, below)) => format!("\\shortstack{{{}\\\\{}}}", escape(above), escape(below)),
+        Some((above, below)) => format!("\\shortstack{{\\rule{{0pt}}{{2.2ex}}{}\\\\{}}}", escape(above), escape(below)),
         None => escape(text),
     }
 }
@@ -61,6 +61,9 @@ mod tests {
 
     #[test]
     fn a_heading_of_two_words_is_as_wide_as_one() {
-        assert_eq!((heading("macro top-1"), heading("top-1")), ("\\shortstack{macro\\\\top-1}".into(), "top-1".into()));
+        assert_eq!(
+            (heading("macro top-1"), heading("top-1")),
+            ("\\shortstack{\\rule{0pt}{2.2ex}macro\\\\top-1}".into(), "top-1".into())
+        );
     }
 }
