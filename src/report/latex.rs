@@ -123,7 +123,7 @@ fn environment(summary: &Summary, table: &Table, float: &Float) -> String {
         }
     };
     format!(
-        "\n\\begin{{table}}\n\\centering\\small\\setlength{{\\tabcolsep}}{{2.5pt}}\\renewcommand{{\\arraystretch}}{{1.15}}\n\
+        "\n\\begin{{table}}\n\\centering\\small\\setlength{{\\tabcolsep}}{{2pt}}\\renewcommand{{\\arraystretch}}{{1.15}}\n\
          \\caption{{{banner}{job}, {title}: {}. {} of {} runs.}}\n\\label{{{}}}\\par\\smallskip\n\
          \\begin{{tabular}}{{@{{}}{}@{{}}}}\n\\toprule\n{}\\midrule\n{}\\bottomrule\n\\end{{tabular}}\n{notes}\\end{{table}}\n",
         float.caption,
