@@ -46,7 +46,7 @@ pub fn config_json(recognised: &Recognised, features: usize, classes: Option<&[S
             "std": [1.0, 1.0, 1.0],
             "num_classes": outputs,
             "pool_size": pooled,
-            "first_conv": if convolutional { "conv1" } else { "patch_embed.proj" },
+            "first_conv": spec.first_conv,
             "classifier": spec.head,
         },
     });
