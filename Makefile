@@ -31,11 +31,11 @@ bench: ## the image path, the sweep and training beside their peers, to results/
 	@.ci/setup.sh build bench
 	cargo bench --locked --bench bench
 
-compat: ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant, moto (3 GB, most of it PyTorch)
+compat: build ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant, timm, moto (3 GB, most of it PyTorch)
 	@.ci/setup.sh build compat
-	cargo build --locked --no-default-features --features net,parquet
-	.compat/bin/python tests/compat/check.py target/debug/bioscan-hpc
-	.compat/bin/python tests/compat/push_to_moto.py target/debug/bioscan-hpc
+	.compat/bin/python tests/compat/check.py $(BIN)
+	.compat/bin/python tests/compat/timm_weights.py $(BIN)
+	.compat/bin/python tests/compat/push_to_moto.py $(BIN)
 
 speed: build ## the metadata commands beside pandas at full size, to stdout (11 GB of tables and what is made of them in results/metadata-speed)
 	@.ci/setup.sh build compat

@@ -1,6 +1,9 @@
 //! Our crops against the original tool's geometry done by PIL, from boxes and pixels that `fixtures/make_crop_fixtures.py` wrote.
 #![cfg(feature = "image")]
 
+#[path = "support/fixture.rs"]
+mod fixture;
+
 use bioscan_hpc::config::{CropTool, Extend, Fill};
 use bioscan_hpc::image::{BoundingBox, RgbImage, Size, box_from_fractions, crop, extended_box};
 use serde::Deserialize;
@@ -38,7 +41,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn boxes_and_pixels_are_the_originals() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/crops.json")).expect("the fixture is JSON");
+    let fixture: Fixture = fixture::json("crops");
     let mut compared = 0;
     for case in &fixture.cases {
         let [width, height] = case.size;

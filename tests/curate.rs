@@ -1,12 +1,13 @@
 //! A table beside its images: what is missing, broken, misplaced or there twice is found on any number of ranks, and cleaned away and back.
 
+#[path = "support/archive.rs"]
+mod archive;
+mod support;
+
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use support::{edit, expect, on_ranks};
-
-mod support;
 
 const METADATA: &str = "BIOSCAN_Insect_Dataset_metadata.tsv";
 
@@ -17,15 +18,10 @@ fn dataset(folder: &Path) -> PathBuf {
     expect(synth.arg(folder.join("data")), 0);
     for chunk in 1..=3 {
         let path = folder.join(format!("data/bioscan_images_original_full_part{chunk}.zip"));
-        let mut zip = zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
         let part = folder.join(format!("images/part{chunk}"));
         fs::create_dir_all(&part).unwrap();
-        for index in 0..zip.len() {
-            let mut entry = zip.by_index(index).unwrap();
-            let file = entry.name().unwrap().rsplit('/').next().unwrap().to_owned();
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).unwrap();
-            fs::write(part.join(file), bytes).unwrap();
+        for (name, bytes) in archive::entries(&path) {
+            fs::write(part.join(name.rsplit('/').next().unwrap()), bytes).unwrap();
         }
     }
     folder.join("data").join(METADATA)

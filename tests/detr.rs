@@ -2,20 +2,21 @@
 //!
 //! Weights and pictures are filled by the formula that stands there too, so no weight is stored.
 
-#[path = "support/noise.rs"]
-mod noise;
+#[path = "support/fixture.rs"]
+mod fixture;
+#[path = "support/tensors.rs"]
+mod tensors;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use bioscan_hpc::config::CropTool;
 use bioscan_hpc::image::{BoundingBox, RgbImage, crop, extended_box};
 use bioscan_hpc::model::Detr;
 use bioscan_hpc::preprocess::DetrDetector;
-use noise::noise;
 use rayon::prelude::*;
 use serde::Deserialize;
 use tch::{Device, Tensor};
+use tensors::{filled, largest_difference, noise, values};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -49,7 +50,7 @@ struct PictureCase {
 }
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("fixtures/detr.json")).expect("the fixture is JSON")
+    fixture::json("detr")
 }
 
 fn centre_and_spread(name: &str, shape: &[i64]) -> (f64, f64) {
@@ -76,9 +77,7 @@ fn centre_and_spread(name: &str, shape: &[i64]) -> (f64, f64) {
 }
 
 fn weight(name: &str, shape: &[i64]) -> Tensor {
-    let (centre, spread) = centre_and_spread(name, shape);
-    let values: Vec<f32> = noise(name, shape.iter().product::<i64>() as usize).map(|v| (centre + spread * v) as f32).collect();
-    Tensor::from_slice(&values).view(shape)
+    filled(name, shape, centre_and_spread(name, shape))
 }
 
 /// Every tensor by the formula.
@@ -107,15 +106,6 @@ fn inputs([count, channels, height, width]: [i64; 4]) -> Tensor {
 fn picture([width, height]: [u32; 2]) -> RgbImage {
     let places = (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| (x, y, c))));
     RgbImage { width, height, pixels: places.map(|(x, y, c)| (37 * x + 91 * y + 53 * c + x * y) as u8).collect() }
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    Vec::<f32>::try_from(tensor.flatten(0, -1)).expect("float32")
-}
-
-fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
-    assert_eq!(ours.len(), theirs.len());
-    ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 fn corners([x0, y0, x1, y1]: [i32; 4]) -> BoundingBox {
@@ -173,7 +163,7 @@ fn from_a_file_of_weights_and_a_picture_comes_the_originals_crop() {
 
 #[test]
 fn weights_of_another_network_are_refused_by_name_and_shape() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lightning.ckpt");
+    let path = fixture::path("lightning.ckpt");
     let error = Detr::load(&path, Device::Cpu).err().expect("refused");
     let text = error.to_string();
     for part in [

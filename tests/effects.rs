@@ -1,6 +1,9 @@
 //! Student's quantiles and paired intervals against scipy's and statsmodels', from figures that `fixtures/make_statistics_fixtures.py`
 //! wrote.
 
+#[path = "support/fixture.rs"]
+mod fixture;
+
 use bioscan_hpc::report::effects::paired;
 use bioscan_hpc::report::student::quantile;
 use serde::Deserialize;
@@ -28,7 +31,7 @@ struct Case {
 }
 
 fn fixtures() -> Fixtures {
-    let fixtures: Fixtures = serde_json::from_str(include_str!("fixtures/statistics.json")).expect("the fixture is JSON");
+    let fixtures: Fixtures = fixture::json("statistics");
     assert!(fixtures.quantiles.len() > 20 && fixtures.paired.len() > 3);
     fixtures
 }

@@ -1,5 +1,8 @@
 //! Our metrics against scikit-learn's, from figures that `fixtures/make_metric_fixtures.py` wrote.
 
+#[path = "support/fixture.rs"]
+mod fixture;
+
 use bioscan_hpc::evaluate::{Accumulator, DEFAULT_KS, Evaluation, majority_baseline, thresholds};
 use serde::Deserialize;
 
@@ -58,7 +61,7 @@ struct ExpectedTopK {
 }
 
 fn fixtures() -> Fixtures {
-    let fixtures: Fixtures = serde_json::from_str(include_str!("fixtures/metrics.json")).expect("the fixture is JSON");
+    let fixtures: Fixtures = fixture::json("metrics");
     assert!(!fixtures.cases.is_empty() && !fixtures.probabilistic.is_empty());
     fixtures
 }

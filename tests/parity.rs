@@ -2,16 +2,18 @@
 //!
 //! Weights and images are filled by the formula that stands there too, so no weight is stored.
 
-#[path = "support/noise.rs"]
-mod noise;
+#[path = "support/fixture.rs"]
+mod fixture;
+#[path = "support/tensors.rs"]
+mod tensors;
 
 use std::collections::BTreeMap;
 
 use bioscan_hpc::model::{BACKBONES, Model};
-use noise::noise;
 use rayon::prelude::*;
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
+use tensors::{largest_difference, noise, values};
 
 #[derive(Deserialize)]
 struct Logits {
@@ -44,7 +46,7 @@ struct Names {
 }
 
 fn fixture() -> Logits {
-    serde_json::from_str(include_str!("fixtures/model_logits.json")).expect("the fixture is JSON")
+    fixture::json("model_logits")
 }
 
 fn centre_and_spread(name: &str, shape: &[i64]) -> (f64, f64) {
@@ -65,9 +67,7 @@ fn centre_and_spread(name: &str, shape: &[i64]) -> (f64, f64) {
 }
 
 fn weight(name: &str, shape: &[i64]) -> Tensor {
-    let (centre, spread) = centre_and_spread(name, shape);
-    let values: Vec<f32> = noise(name, shape.iter().product::<i64>() as usize).map(|v| (centre + spread * v) as f32).collect();
-    Tensor::from_slice(&values).view(shape)
+    tensors::filled(name, shape, centre_and_spread(name, shape))
 }
 
 fn pictures(count: usize, side: usize) -> Tensor {
@@ -86,15 +86,6 @@ fn filled(backbone: &str, classes: usize, image_size: usize) -> Model {
     let state: Vec<(String, Tensor)> = model.state().into_par_iter().map(fill).collect();
     model.load_state(&state).expect("its own names and shapes");
     model
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    Vec::<f32>::try_from(tensor.flatten(0, -1)).expect("float32")
-}
-
-fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
-    assert_eq!(ours.len(), theirs.len());
-    ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 #[test]
@@ -120,7 +111,7 @@ fn logits_are_timms_to_1e_4() {
 
 #[test]
 fn names_and_shapes_are_timms() {
-    let names: Names = serde_json::from_str(include_str!("fixtures/model_names.json")).expect("the fixture is JSON");
+    let names: Names = fixture::json("model_names");
     assert_eq!(names.tensors["resnet50"].len(), 267);
     assert_eq!(names.tensors["vit_base_patch16_224"].len(), 152);
     for spec in BACKBONES {

@@ -1,17 +1,19 @@
 //! `report` on the command line: from run folders to one page, opened in a real browser.
 
+#[path = "support/browser.rs"]
+mod browser;
 #[path = "support/runs.rs"]
 #[expect(dead_code, reason = "shared with other tests")]
 mod runs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use bioscan_hpc::config::Job;
 use bioscan_hpc::container::{ImageKey, PackWriter, Writer};
 use bioscan_hpc::telemetry::Provenance;
+use browser::{browse, browser, probe};
 
 /// A job of 72 runs of two classes with everything a page shows; names that would be markup if they were not escaped.
 fn lab() -> (tempfile::TempDir, PathBuf) {
@@ -68,7 +70,7 @@ fn report(job: &Path, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 /// What every page of this job must have.
-const FIGURES: [&str; 8] = [
+const FIGURES: [&str; 10] = [
     "validation_top1",
     "training_loss",
     "per_class_small_insect_order",
@@ -76,6 +78,8 @@ const FIGURES: [&str; 8] = [
     "calibration",
     "dataset_sizes",
     "distribution_small_insect_order",
+    "dataset_tails",
+    "categories_order",
     "cost_core_hours",
 ];
 
@@ -90,6 +94,9 @@ fn a_page_has_everything_needs_nothing_and_says_what_is_missing() {
         let svg = fs::read_to_string(root.path().join(format!("out/figures/{name}.svg"))).unwrap();
         assert!(page.contains(&svg), "{name} on the page is the file");
     }
+    let table = |name: &str| fs::read_to_string(root.path().join(format!("out/figures/{name}.csv"))).unwrap();
+    assert_eq!(table("categories_order"), "category,records\nDiptera,2\n<b>Wasps</b> & co,1\nHemiptera,1\n");
+    assert!(table("dataset_ranks").starts_with("rank,categories,labelled,unlabelled,share,imbalance,most populated,"));
     assert!(page.contains("missing: large_diptera_family-vit_base_patch16_224-Focal-s3"));
     assert!(page.contains("data:image/jpeg;base64,/9j/") && page.contains("SYNTHETIC"));
     assert!(page.contains("&lt;b&gt;Wasps&lt;/b&gt; &amp; co") && !page.contains("<b>Wasps"), "names are no markup");
@@ -112,61 +119,9 @@ fn a_page_of_nothing_is_still_a_page() {
     assert!(page.contains("0 of 72 runs") && page.contains("the dataset is not counted"));
 }
 
-/// Runs in the page: every text of every figure must lie inside its figure and on no other text.
-const PROBE: &str = r#"<script>
-document.querySelectorAll('details').forEach(d => d.open = true);
-const faults = [];
-const figures = [...document.querySelectorAll('figure')];
-for (const figure of figures) {
-  const sheet = figure.querySelector('svg').getBoundingClientRect();
-  const texts = [...figure.querySelectorAll('svg text')].map(t => [t.textContent, t.getBoundingClientRect()]);
-  if (sheet.width < 200 || texts.length < 3) faults.push(figure.id + ': empty');
-  texts.forEach(([name, box], i) => {
-    if (box.left < sheet.left - 1 || box.right > sheet.right + 1 || box.top < sheet.top - 1 || box.bottom > sheet.bottom + 1)
-      faults.push(figure.id + ': cut off: ' + name);
-    for (const [other, there] of texts.slice(i + 1)) {
-      const w = Math.min(box.right, there.right) - Math.max(box.left, there.left);
-      const h = Math.min(box.bottom, there.bottom) - Math.max(box.top, there.top);
-      if (w > 1.5 && h > 0.3 * Math.min(box.height, there.height)) faults.push(figure.id + ': ' + name + ' lies on ' + other);
-    }
-  });
-}
-const broken = [...document.images].filter(i => !i.complete || i.naturalWidth === 0).length;
-const said = document.createElement('p');
-said.id = 'probe';
-said.textContent = JSON.stringify({figures: figures.length, images: document.images.length, broken, faults, wide: document.body.scrollWidth > innerWidth + 1});
-document.body.append(said);
-</script>"#;
-
-fn browser() -> Option<&'static str> {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok_and(|said| said.status.success()))
-}
-
-fn browse(browser: &str, profile: &Path, arguments: &[&str], page: &Path) -> String {
-    let mut command = Command::new(browser);
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,2000"]);
-    command.arg(format!("--user-data-dir={}", profile.display())).args(arguments).arg(page);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Opens a page in the browser and returns what the probe says of it.
-fn probe(browser: &str, folder: &Path, page: &Path) -> serde_json::Value {
-    let probed = folder.join("probed.html");
-    fs::write(&probed, fs::read_to_string(page).unwrap().replace("</body>", &format!("{PROBE}</body>"))).unwrap();
-    let dom = browse(browser, &folder.join("profile"), &["--virtual-time-budget=4000", "--dump-dom"], &probed);
-    let said = dom.split("<p id=\"probe\">").nth(1).and_then(|rest| rest.split("</p>").next()).expect("the probe ran");
-    serde_json::from_str(&said.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")).unwrap()
-}
-
 #[test]
 fn a_browser_shows_every_figure_with_no_text_cut_off_or_on_another() {
-    let Some(browser) = browser() else {
-        eprintln!("SKIPPED: no chromium here; `.ci/setup.sh test` installs it on Debian");
-        return;
-    };
+    let Some(browser) = browser() else { return };
     let (root, job) = lab();
     report(&job, &[]);
     // A real page, to look at names and numbers that a miniature does not have: BIOSCAN_HPC_PAGE=results/demo/report.html

@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+#[cfg(feature = "hdf5")]
+use bioscan_hpc::config::Hdf5Layout;
+#[cfg(feature = "hdf5")]
+use bioscan_hpc::container::Hdf5Writer;
 use bioscan_hpc::container::{FolderWriter, ImageKey, TarWriter, Writer, ZipWriter, open};
 use serde_json::Value;
 use support::{RUN, TinyJob, edit, expect, on_ranks};
@@ -159,6 +163,17 @@ fn packs() -> PathBuf {
     trained().path("out/images/original_36/packs")
 }
 
+/// The images of the packs as one HDF5 file of `layout`.
+#[cfg(feature = "hdf5")]
+fn hdf5(path: &Path, layout: Hdf5Layout) {
+    let reader = open(&packs()).unwrap();
+    let mut writer = Box::new(Hdf5Writer::create_as(path, layout).unwrap());
+    for key in reader.keys() {
+        writer.add(&key, &reader.read(&key).unwrap().unwrap()).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
 /// The lines of a table by file name, whatever container the name says it lay in.
 fn by_file(csv: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8(csv.to_vec()).unwrap();
@@ -227,6 +242,34 @@ fn a_folder_a_zip_a_tar_an_exported_network_and_json_lines_say_the_same() {
     expect(&mut program(&["weights", "export", text(&trained().run("")), "--out", text(&exported)]), 0);
     let mut command = program(&["predict", text(&exported), text(&plain), "--device", "cpu"]);
     assert!(by_file(&expect(&mut command, 0).stdout) == expected, "the card says what the network was shown");
+}
+
+#[cfg(feature = "hdf5")]
+#[test]
+fn an_hdf5_file_of_either_layout_says_the_same_on_any_ranks_and_a_broken_image_in_it_is_quarantined() {
+    let (_keeper, root) = place("hdf5");
+    fs::create_dir_all(&root).unwrap();
+    let expected = by_file(&expect(&mut predict(1, &[&packs()], &[]), 0).stdout);
+    for layout in [Hdf5Layout::Published, Hdf5Layout::Tool] {
+        let path = root.join(format!("{layout:?}.hdf5"));
+        hdf5(&path, layout);
+        let one = expect(&mut predict(1, &[&path], &[]), 0).stdout;
+        // The file knows no chunks, so that the name alone is the image's.
+        assert!(one.starts_with(b"image,top1,p1,top2,p2,top3,p3\nc1-00.jpg,"), "{}", String::from_utf8_lossy(&one[..80]));
+        assert!(by_file(&one) == expected, "{}", path.display());
+        assert!(expect(&mut predict(2, &[&path], &["--threads", "2"]), 0).stdout == one, "on two ranks");
+    }
+    let (broken, out) = (root.join("broken.h5"), root.join("out"));
+    let mut writer = Box::new(Hdf5Writer::create_as(&broken, Hdf5Layout::Published).unwrap());
+    let whole = open(&packs()).unwrap().read(&ImageKey::new(1, "c1-00.jpg")).unwrap().unwrap().into_owned();
+    writer.add(&ImageKey::new(1, "c1-00.jpg"), &whole).unwrap();
+    writer.add(&ImageKey::new(1, "half.jpg"), &whole[..whole.len() / 2]).unwrap();
+    writer.finish().unwrap();
+    expect(&mut predict(1, &[&broken], &["--out", text(&out)]), 3);
+    let table = fs::read_to_string(out.join("predictions.csv")).unwrap();
+    assert_eq!(by_file(table.as_bytes()).get("c1-00.jpg"), expected.get("c1-00.jpg"));
+    let quarantine = fs::read_to_string(out.join("quarantine.csv")).unwrap();
+    assert!(quarantine.starts_with("image,reason,detail\nhalf.jpg,truncated,"), "{quarantine}");
 }
 
 #[test]

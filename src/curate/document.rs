@@ -8,7 +8,6 @@ use crate::curate::about::About;
 use crate::curate::card::card;
 use crate::curate::croissant::croissant;
 use crate::curate::files::hashed;
-use crate::dataset::record::{PHOTOGRAPHER, SYNTHETIC_PHOTOGRAPHER};
 use crate::dataset::statistics::{Query, statistics_with};
 use crate::dataset::table;
 use crate::error::{Error, Result};
@@ -47,23 +46,11 @@ pub fn document(request: Request) -> Result<Documented> {
     let files = hashed(request.folder, &paths)?;
     let name = request.metadata.strip_prefix(request.folder).unwrap_or(request.metadata).to_string_lossy().replace('\\', "/");
     let found = statistics_with(request.metadata, &Query::default())?;
-    let synthetic = columns.find(PHOTOGRAPHER).is_some() && is_synthetic(request.metadata)?;
     let value = croissant(request.about, &name, columns.names(), &files);
     let text = serde_json::to_string_pretty(&value).map_err(|error| Error::library("serde_json", error))?;
     let (croissant, card_path) = (request.folder.join("croissant.json"), request.folder.join("README.md"));
     atomic::write(&croissant, format!("{text}\n").as_bytes())?;
-    atomic::write(&card_path, card(request.about, &files, &found, synthetic)?.as_bytes())?;
+    atomic::write(&card_path, card(request.about, &files, &found, found.synthetic)?.as_bytes())?;
     let bytes = files.iter().map(|file| file.bytes).sum();
     Ok(Documented { croissant, card: card_path, files: files.len(), bytes })
-}
-
-fn is_synthetic(metadata: &Path) -> Result<bool> {
-    let mut table = table::open(metadata)?;
-    let column = table.columns().require(PHOTOGRAPHER)?;
-    let mut synthetic = false;
-    table::for_each(table.as_mut(), |_, row, _| {
-        synthetic |= column.of(row) == SYNTHETIC_PHOTOGRAPHER;
-        Ok(())
-    })?;
-    Ok(synthetic)
 }

@@ -20,13 +20,16 @@ pub struct Spec {
     pub image_size_step: usize,
     /// The prefix of the classifier's tensors.
     pub head: &'static str,
+    /// The prefix of the tensors that see the image first.
+    pub first_conv: &'static str,
     /// Scope, classes, image size → the network.
     build: Build,
 }
 
 /// Every backbone, by family and size.
 pub static BACKBONES: &[Spec] = &[
-    resnet("test_resnet", 160, |scope, classes, _| resnet::build(scope, classes, resnet::TEST)),
+    // Its stem is three convolutions.
+    Spec { first_conv: "conv1.0", ..resnet("test_resnet", 160, |scope, classes, _| resnet::build(scope, classes, resnet::TEST)) },
     resnet("resnet18", 224, |scope, classes, _| resnet::build(scope, classes, resnet::RESNET18)),
     resnet("resnet34", 224, |scope, classes, _| resnet::build(scope, classes, resnet::RESNET34)),
     resnet("resnet50", 224, |scope, classes, _| resnet::build(scope, classes, resnet::RESNET50)),
@@ -38,11 +41,11 @@ pub static BACKBONES: &[Spec] = &[
 
 const fn resnet(name: &'static str, default_image_size: usize, build: Build) -> Spec {
     // Five halvings: below 32 pixels nothing would be left to pool, above it any size will do.
-    Spec { name, default_image_size, image_size_step: 1, head: "fc", build }
+    Spec { name, default_image_size, image_size_step: 1, head: "fc", first_conv: "conv1", build }
 }
 
 const fn vit(name: &'static str, default_image_size: usize, build: Build) -> Spec {
-    Spec { name, default_image_size, image_size_step: vit::PATCH, head: "head", build }
+    Spec { name, default_image_size, image_size_step: vit::PATCH, head: "head", first_conv: "patch_embed.proj", build }
 }
 
 /// The smallest side any backbone takes, pixels.

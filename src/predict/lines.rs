@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::store::rows::csv_line;
 
 /// What the network says of one image.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,15 +61,6 @@ impl Writing<'_> {
 
 fn written(p: f32) -> String {
     format!("{p:.6}")
-}
-
-/// One record of a table, quoted where it needs it.
-pub(super) fn csv_line(cells: impl IntoIterator<Item = String>) -> Result<String> {
-    let refused = |error: &dyn std::fmt::Display| Error::library("csv", error);
-    let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(cells).map_err(|error| refused(&error))?;
-    let bytes = out.into_inner().map_err(|error| refused(&error))?;
-    String::from_utf8(bytes).map_err(|error| refused(&error))
 }
 
 #[cfg(test)]

@@ -10,10 +10,9 @@ use tch::Device;
 use crate::comm::World;
 use crate::error::{Error, IoContext, Result};
 use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, likeliest};
-use crate::predict::lines::csv_line;
 use crate::predict::scorer::{Scored, Scorer};
 use crate::predict::{Answer, Classifier, Cropper, Inputs, Refusal, Truth, Writing};
-use crate::store::atomic;
+use crate::store::{atomic, rows};
 use crate::telemetry::Progress;
 
 /// Images of a batch on a CPU: few, since every thread has a batch of its own.
@@ -113,10 +112,9 @@ pub fn predict(request: &Request<'_>, world: &World, sink: &mut dyn Sink) -> Res
 
 /// Writes `quarantine.csv`: image, reason, detail.
 pub fn write_quarantine(path: &Path, entries: &[Refusal]) -> Result<()> {
-    let lines = entries.iter().map(|entry| csv_line([entry.image.clone(), entry.reason.clone(), entry.detail.clone()]));
-    let header = csv_line(["image", "reason", "detail"].map(str::to_owned));
-    let text = [header].into_iter().chain(lines).collect::<Result<String>>()?;
-    atomic::write(path, text.as_bytes())
+    let table =
+        rows::csv(&["image", "reason", "detail"], entries.iter().map(|entry| [&entry.image, &entry.reason, &entry.detail]))?;
+    atomic::write(path, table.as_bytes())
 }
 
 /// Threads that compute one batch each: a sum's last bits depend on the threads that share it.

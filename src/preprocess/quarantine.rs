@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::container::zip::Refused;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::Fault;
-use crate::store::atomic;
+use crate::store::{atomic, rows};
 
 /// An input that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,14 +51,11 @@ pub fn write(path: &Path, entries: &[Quarantined]) -> Result<()> {
 pub fn table(entries: &[Quarantined]) -> Result<String> {
     let mut sorted: Vec<&Quarantined> = entries.iter().collect();
     sorted.sort();
-    let refused = |error: &dyn std::fmt::Display| Error::library("csv", error);
-    let mut out = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    out.write_record(["chunk", "file", "reason", "detail"]).map_err(|error| refused(&error))?;
-    for entry in sorted {
-        out.serialize(entry).map_err(|error| refused(&error))?;
-    }
-    let bytes = out.into_inner().map_err(|error| refused(&error))?;
-    String::from_utf8(bytes).map_err(|error| refused(&error))
+    let row = |entry: &Quarantined| {
+        let Quarantined { chunk, file, reason, detail } = entry.clone();
+        [chunk.to_string(), file, reason, detail]
+    };
+    rows::csv(&["chunk", "file", "reason", "detail"], sorted.into_iter().map(row))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! A summary → CSV, one line a figure, in full precision: for R, pandas and spreadsheets.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::Exporter;
-use crate::report::aggregate::Summary;
+use crate::report::aggregate::{Baseline, Cell, Row, Summary, Table};
+use crate::store::rows;
 
 const COLUMNS: [&str; 14] = [
     "table",
@@ -31,34 +32,30 @@ impl Exporter for Csv {
     }
 
     fn export(&self, summary: &Summary) -> Result<String> {
-        let refused = |error| Error::library("csv", error);
-        let mut out = ::csv::Writer::from_writer(Vec::new());
-        out.write_record(COLUMNS).map_err(refused)?;
-        let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         let synthetic = summary.synthetic.to_string();
+        let mut lines: Vec<Vec<String>> = Vec::new();
         for table in &summary.tables {
-            for baseline in &table.baselines {
-                for (metric, value) in
-                    [("top_1", baseline.accuracy), ("f1_micro", baseline.accuracy), ("f1_macro", baseline.f1_macro)]
-                {
-                    let words = [&table.title, &baseline.partition, &baseline.size, "majority_class", "", metric];
-                    let rest = [&value.to_string(), "", "", "", "", "", "", &synthetic];
-                    out.write_record(words.into_iter().chain(rest)).map_err(refused)?;
-                }
-            }
-            for row in &table.rows {
-                for cell in row.cells.iter().flatten() {
-                    let loss = row.loss.to_string();
-                    let words = [&table.title, &row.partition, &row.size, &row.backbone, loss.as_str(), cell.metric.key()];
-                    let figures = [cell.mean.to_string(), number(cell.std), cell.n.to_string(), cell.of.to_string()];
-                    let beside = [number(cell.published), number(cell.difference)];
-                    let best = cell.best.to_string();
-                    let rest = figures.iter().chain(&beside).map(String::as_str).chain([best.as_str(), synthetic.as_str()]);
-                    out.write_record(words.into_iter().chain(rest)).map_err(refused)?;
-                }
-            }
+            lines.extend(table.baselines.iter().flat_map(|baseline| baseline_lines(table, baseline)));
+            lines.extend(table.rows.iter().flat_map(|row| row.cells.iter().flatten().map(|cell| cell_line(table, row, cell))));
         }
-        let bytes = out.into_inner().map_err(|error| Error::library("csv", error))?;
-        String::from_utf8(bytes).map_err(|error| Error::library("csv", error))
+        rows::csv(&COLUMNS, lines.into_iter().map(|line| line.into_iter().chain([synthetic.clone()])))
     }
+}
+
+fn baseline_lines(table: &Table, baseline: &Baseline) -> [Vec<String>; 3] {
+    let figures = [("top_1", baseline.accuracy), ("f1_micro", baseline.accuracy), ("f1_macro", baseline.f1_macro)];
+    figures.map(|(metric, value)| {
+        let words = [&table.title, &baseline.partition, &baseline.size, "majority_class", "", metric].map(str::to_owned);
+        let rest = [value.to_string()].into_iter().chain(std::iter::repeat_n(String::new(), 6));
+        words.into_iter().chain(rest).collect()
+    })
+}
+
+fn cell_line(table: &Table, row: &Row, cell: &Cell) -> Vec<String> {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let loss = row.loss.to_string();
+    let words = [&table.title, &row.partition, &row.size, &row.backbone, loss.as_str(), cell.metric.key()].map(str::to_owned);
+    let figures = [cell.mean.to_string(), number(cell.std), cell.n.to_string(), cell.of.to_string()];
+    let beside = [number(cell.published), number(cell.difference), cell.best.to_string()];
+    words.into_iter().chain(figures).chain(beside).collect()
 }

@@ -31,10 +31,7 @@ pub(super) fn of_summary(summary: &Summary, runs: &[&RunRecord], published: &Pub
                 + " numbers it printed",
         );
     }
-    if !summary.missing.is_empty() {
-        let ids: Vec<String> = summary.missing.iter().map(ToString::to_string).collect();
-        notes.push(format!("{} of {} runs are missing: {}", ids.len(), summary.of, ids.join(", ")));
-    }
+    notes.extend(missing(summary));
     let ranks: BTreeSet<usize> = runs.iter().map(|run| run.ranks).collect();
     if ranks.len() > 1 {
         notes.push(format!(
@@ -52,6 +49,12 @@ pub(super) fn of_summary(summary: &Summary, runs: &[&RunRecord], published: &Pub
         notes.extend(published.notes.iter().filter(|note| beside.iter().any(|partition| note.contains(partition))).cloned());
     }
     notes
+}
+
+/// Which runs of the grid are not there.
+pub(super) fn missing(summary: &Summary) -> Option<String> {
+    let ids: Vec<String> = summary.missing.iter().map(ToString::to_string).collect();
+    (!ids.is_empty()).then(|| format!("{} of {} runs are missing: {}", ids.len(), summary.of, ids.join(", ")))
 }
 
 /// What the runs themselves want their readers to know.

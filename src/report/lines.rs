@@ -41,12 +41,29 @@ pub(super) fn main_lines(table: &Table) -> Lines {
     lines(table, metrics, true)
 }
 
+/// The same in two parts for a page of paper, each half as wide: what counts every image alike, and what counts every class alike.
+pub(super) fn halves(table: &Table) -> [(&'static str, Lines); 2] {
+    let of_images = [Metric::Top1, Metric::Top3, Metric::Top5, Metric::F1Micro];
+    let of_classes = [Metric::MacroTop1, Metric::MacroTop3, Metric::MacroTop5, Metric::F1Macro];
+    [("micro", lines(table, &of_images, true)), ("macro", lines(table, &of_classes, true))]
+}
+
 /// The other figures, those that any row has; `None` where none has any.
 pub(super) fn further_lines(table: &Table) -> Option<Lines> {
-    let (_, metrics) = Metric::ALL.split_at(Metric::OF_THE_BENCHMARK);
-    let there = metrics.iter().copied().filter(|&metric| table.rows.iter().any(|row| row.cell(metric).is_some()));
-    let there: Vec<Metric> = there.collect();
+    let there = further(table);
     (!there.is_empty()).then(|| lines(table, &there, false))
+}
+
+/// The same in parts of at most `columns` figures, as even as can be.
+pub(super) fn further_parts(table: &Table, columns: usize) -> Vec<Lines> {
+    let there = further(table);
+    let parts = there.len().div_ceil(columns).max(1);
+    there.chunks(there.len().div_ceil(parts).max(1)).map(|metrics| lines(table, metrics, false)).collect()
+}
+
+fn further(table: &Table) -> Vec<Metric> {
+    let (_, metrics) = Metric::ALL.split_at(Metric::OF_THE_BENCHMARK);
+    metrics.iter().copied().filter(|&metric| table.rows.iter().any(|row| row.cell(metric).is_some())).collect()
 }
 
 /// The effects of the axes; `None` where there are none.
@@ -69,7 +86,7 @@ pub(super) fn effect_lines(table: &Table) -> Option<Lines> {
 }
 
 /// What the intervals of the effects are.
-pub(super) const EFFECTS_NOTE: &str = "effects: mean paired difference over runs that agree in all else, in percentage points, with Student's \
+const EFFECTS_NOTE: &str = "effects: mean paired difference over runs that agree in all else, in percentage points, with Student's \
     95 % interval over the pairs; sizes have test sets of their own";
 
 fn lines(table: &Table, metrics: &[Metric], with_neighbours: bool) -> Lines {
@@ -123,7 +140,7 @@ fn published_lines(row: &Row, metrics: &[Metric]) -> [Vec<Shown>; 2] {
 }
 
 /// What is said of chance, under a table.
-fn chance_note(table: &Table) -> Option<String> {
+pub(super) fn chance_note(table: &Table) -> Option<String> {
     let each: Vec<String> =
         table.baselines.iter().map(|baseline| format!("{} {:.2}", baseline.size, baseline.chance_f1_macro)).collect();
     (!each.is_empty()).then(|| format!("macro-F1 of chance (1 / classes): {}", each.join(", ")))

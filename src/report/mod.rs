@@ -27,6 +27,7 @@ pub mod files;
 mod footnotes;
 pub mod json;
 pub mod latex;
+mod latex_text;
 pub mod leads;
 mod lines;
 pub mod markdown;

@@ -10,3 +10,4 @@ pub mod hash;
 pub mod journal;
 pub mod lock;
 pub mod room;
+pub mod rows;

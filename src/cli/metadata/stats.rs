@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::cli::{Context, answer};
 use crate::config::Job;
 use crate::dataset::statistics::{Category, Query, Rank, Statistics, statistics_with};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
+use crate::store::rows;
 
 /// Arguments of `metadata stats`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,7 @@ fn level(text: &str) -> Result<(String, String), String> {
 /// Runs `metadata stats`.
 pub fn run(args: &Args, context: Context) -> Result<Exit> {
     let own = args.job.as_deref().map(Job::load).transpose()?.map(|job| job.grid.partitions).unwrap_or_default();
-    let query = Query { own, level: args.level.clone(), attribute: args.attribute.clone() };
+    let query = Query { own, level: args.level.clone(), attribute: args.attribute.clone(), ..Query::default() };
     let found = statistics_with(&args.table, &query)?;
     let words = match (args.csv, &args.attribute) {
         (true, Some(name)) => values_csv(name, &found)?,
@@ -107,7 +108,7 @@ fn values_text(name: &str, found: &Statistics) -> String {
 
 fn values_csv(name: &str, found: &Statistics) -> Result<String> {
     let row = |value: &Category| vec![value.name.clone(), value.records.to_string(), format!("{:.4}", percent(value, found))];
-    csv_of(&[name, "records", "percent"], found.values.iter().map(row))
+    rows::csv(&[name, "records", "percent"], found.values.iter().map(row))
 }
 
 fn attributes_csv(found: &Statistics) -> Result<String> {
@@ -139,14 +140,5 @@ fn attributes_csv(found: &Statistics) -> Result<String> {
         row.extend([rank.mean, rank.median, rank.std].map(|number| number.to_string()));
         row
     };
-    csv_of(&header, found.ranks.iter().chain(&found.attributes).map(row))
-}
-
-fn csv_of(header: &[&str], mut rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
-    let refused = |error: csv::Error| Error::library("csv", error);
-    let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(header).map_err(refused)?;
-    rows.try_for_each(|row| out.write_record(row)).map_err(refused)?;
-    let bytes = out.into_inner().map_err(|error| Error::library("csv", error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    rows::csv(&header, found.ranks.iter().chain(&found.attributes).map(row))
 }

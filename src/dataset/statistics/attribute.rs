@@ -45,6 +45,15 @@ pub struct Category {
     pub records: u64,
 }
 
+/// Every category of one taxonomic rank, or every BIN: a long tail.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tail {
+    /// The column.
+    pub rank: String,
+    /// Its categories, the one with the most records first, ties by the alphabet.
+    pub categories: Vec<Category>,
+}
+
 /// Counts the values of one attribute.
 pub(super) struct Attribute {
     name: String,
@@ -108,6 +117,11 @@ impl Attribute {
             .collect();
         all.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.name.cmp(&b.name)));
         all
+    }
+
+    /// [`categories`](Self::categories) with the attribute's name.
+    pub(super) fn tail(&self) -> Tail {
+        Tail { rank: self.name.clone(), categories: self.categories() }
     }
 
     pub(super) fn finish(self) -> Rank {

@@ -5,7 +5,7 @@ mod experiments;
 mod partitions;
 mod pass;
 
-pub use attribute::{Category, Rank};
+pub use attribute::{Category, Rank, Tail};
 pub use experiments::{ClassCount, Experiment};
 pub use partitions::PartitionCount;
 pub use pass::{Query, Statistics, statistics, statistics_with};

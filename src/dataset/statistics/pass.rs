@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::config::Partition;
 use crate::dataset::bioscan5m;
-use crate::dataset::record::Columns;
+use crate::dataset::record::{Columns, PHOTOGRAPHER, SYNTHETIC_PHOTOGRAPHER};
 use crate::dataset::role::Role;
 use crate::dataset::schema::{self, Schema};
 use crate::dataset::split::not_a_role;
-use crate::dataset::statistics::attribute::{Attribute, Category, Rank};
+use crate::dataset::statistics::attribute::{Attribute, Category, Rank, Tail};
 use crate::dataset::statistics::experiments::{Divided, Experiment};
 use crate::dataset::statistics::partitions::{PartitionCount, Partitions};
 use crate::dataset::table;
@@ -22,6 +22,9 @@ use crate::error::{Error, Result};
 pub struct Statistics {
     /// Records.
     pub rows: u64,
+    /// Whether any of them is synthetic.
+    #[serde(skip)]
+    pub synthetic: bool,
     /// One for each taxonomic rank the table has, and one for the BIN.
     pub ranks: Vec<Rank>,
     /// The barcode, and what BIOSCAN-5M says of places and sizes.
@@ -32,6 +35,9 @@ pub struct Statistics {
     pub partitions: Vec<PartitionCount>,
     /// All values of the attribute asked for, the most frequent first.
     pub values: Vec<Category>,
+    /// All values of each of `ranks`, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tails: Vec<Tail>,
 }
 
 /// What to count.
@@ -43,6 +49,8 @@ pub struct Query {
     pub level: Option<(String, String)>,
     /// List all values of this column.
     pub attribute: Option<String>,
+    /// List all values of each rank, too.
+    pub tails: bool,
 }
 
 /// Counts the table at `path`: every rank and experiment it has, and the partitions of `own` besides.
@@ -60,12 +68,14 @@ pub fn statistics_with(path: &Path, query: &Query) -> Result<Statistics> {
         query.attribute.as_ref().map(|name| Ok::<_, Error>(Attribute::new(name, columns.require(name)?))).transpose()?;
     let mut experiments = Divided::find(&columns, &query.own)?;
     let mut partitions = Partitions::find(&columns);
-    let mut rows = 0;
+    let photographer = columns.find(PHOTOGRAPHER);
+    let (mut rows, mut synthetic) = (0, false);
     table::for_each(table.as_mut(), |_, row, place| {
         if level.as_ref().is_some_and(|(column, value)| column.of(row) != value.as_str()) {
             return Ok(());
         }
         rows += 1;
+        synthetic |= photographer.is_some_and(|column| column.of(row) == SYNTHETIC_PHOTOGRAPHER);
         ranks.iter_mut().chain(&mut attributes).chain(&mut asked).for_each(|attribute| attribute.count(row));
         for experiment in &mut experiments {
             let cell = experiment.cell(row);
@@ -77,6 +87,8 @@ pub fn statistics_with(path: &Path, query: &Query) -> Result<Statistics> {
     })?;
     Ok(Statistics {
         rows,
+        synthetic,
+        tails: ranks.iter().filter(|_| query.tails).map(Attribute::tail).collect(),
         values: asked.map(|attribute| attribute.categories()).unwrap_or_default(),
         ranks: ranks.into_iter().map(Attribute::finish).collect(),
         attributes: attributes.into_iter().map(Attribute::finish).collect(),
@@ -136,6 +148,23 @@ d,Arachnida,Cus dus,,ACGA,Kenya,3,4,pretrain,82
         let train = &found.partitions[1];
         assert_eq!((train.partition.as_str(), train.samples, train.barcodes, train.species), ("train", 2, 1, 1));
         assert_eq!(found.partitions.iter().map(|partition| partition.samples).sum::<u64>(), 4);
+    }
+
+    #[test]
+    fn one_synthetic_record_makes_the_table_synthetic() {
+        let table = "order,photographer\nDiptera,CBG\nDiptera,";
+        let is_synthetic = |last: &str| count(&format!("{table}{last}\n"), &Query::default()).unwrap().synthetic;
+        assert!(is_synthetic(SYNTHETIC_PHOTOGRAPHER) && !is_synthetic("CBG"));
+    }
+
+    #[test]
+    fn the_tails_of_the_ranks_are_listed_where_they_are_asked_for() {
+        let found = count(OF_5M, &Query { tails: true, ..Query::default() }).unwrap();
+        let category = |name: &str, records| Category { name: name.into(), records };
+        let ranks: Vec<&str> = found.tails.iter().map(|tail| tail.rank.as_str()).collect();
+        assert_eq!(ranks, ["class", "species", "dna_bin"]);
+        assert_eq!(found.tails[0].categories, [category("Insecta", 3), category("Arachnida", 1)]);
+        assert_eq!(count(OF_5M, &Query::default()).unwrap().tails, []);
     }
 
     #[test]

@@ -19,9 +19,12 @@ pub struct ConfusionFigure {
 /// Up to so many classes the shares are written into the cells.
 const WRITTEN: usize = 20;
 
+/// White is easier to read than black on stronger shades alone.
+pub(super) const DARK: f64 = 0.85;
+
 /// How wide the key to the shades is.
 const SCALE: f64 = 164.0;
-const SCALE_NAME: &str = "share of the images of the true class; empty: none";
+const KEY: &str = "share of the images of the true class; empty: none";
 
 /// The text of the figure.
 #[must_use]
@@ -32,7 +35,7 @@ pub fn draw(figure: &ConfusionFigure) -> String {
     let named = widest(figure.classes.iter().map(String::as_str), size) + 12.0;
     let left = named + 26.0;
     let square = side * classes as f64;
-    let scale_end = left + SCALE + font::width(SCALE_NAME, TEXT) + 10.0;
+    let scale_end = left + SCALE + font::width(KEY, TEXT) + 10.0;
     let width = (left + square + 20.0).max(Svg::least_width(&figure.heading)).max(scale_end);
     let top = TOP + 12.0;
     let mut svg = Svg::new(width, top + square + named + 76.0, &figure.heading);
@@ -50,7 +53,7 @@ pub fn draw(figure: &ConfusionFigure) -> String {
             // A single image among thousands must be seen too.
             svg.area((x + 0.5, y + 0.5), (side - 1.0, side - 1.0), STRENGTH, 0.08 + 0.92 * share, &tip);
             if written && share >= 0.005 {
-                svg.shade_text((x + side / 2.0, y + side / 2.0 + 4.0), share > 0.45, &format!("{share:.2}"));
+                svg.shade_text((x + side / 2.0, y + side / 2.0 + 4.0), share > DARK, &format!("{share:.2}"));
             }
         }
     }
@@ -62,17 +65,17 @@ pub fn draw(figure: &ConfusionFigure) -> String {
     }
     svg.turned(16.0, top + square / 2.0, -90.0, Anchor::Middle, "truth");
     svg.text(left + square / 2.0, top + square + named + 20.0, Anchor::Middle, "prediction");
-    scale(&mut svg, left, top + square + named + 36.0);
+    key(&mut svg, left, top + square + named + 36.0, "1", KEY);
     svg.finish()
 }
 
-/// What the shades mean.
-fn scale(svg: &mut Svg, left: f64, top: f64) {
+/// What the shades mean: from 0 to `full` of what `name` says.
+pub(super) fn key(svg: &mut Svg, left: f64, top: f64, full: &str, name: &str) {
     for step in 0..=10u32 {
         let share = f64::from(step) / 10.0;
         svg.area((left + 14.0 * f64::from(step), top), (14.0, 10.0), STRENGTH, 0.08 + 0.92 * share, "");
     }
     svg.text(left, top + 24.0, Anchor::Start, "0");
-    svg.text(left + 154.0, top + 24.0, Anchor::End, "1");
-    svg.text(left + SCALE, top + 10.0, Anchor::Start, SCALE_NAME);
+    svg.text(left + 154.0, top + 24.0, Anchor::End, full);
+    svg.text(left + SCALE, top + 10.0, Anchor::Start, name);
 }

@@ -2,7 +2,7 @@
 
 use crate::evaluate::Calibration;
 use crate::report::figures::{Heading, Series, Style};
-use crate::report::figures::{calibration, confusion, cost, curves, distribution, per_class, ranks, sizes};
+use crate::report::figures::{calibration, confusion, cost, curves, distribution, per_class, ranks, sizes, strips, tails};
 
 fn heading() -> Heading {
     Heading::new("A figure", false)
@@ -45,6 +45,19 @@ fn a_class_has_a_mark_a_series_and_a_class_without_images_none() {
 }
 
 #[test]
+fn a_strip_has_a_shade_a_class_with_its_value_in_it_and_none_where_there_is_nothing() {
+    let shade = |strength| strips::Shade { strength, text: format!("{strength:.2}"), tip: format!("a tip of {strength}") };
+    let rows =
+        vec![("a CE".to_owned(), vec![Some(shade(1.0)), None]), ("b CE".into(), vec![Some(shade(0.25)), Some(shade(0.5))])];
+    let classes = ["Diptera", "Embioptera"].map(String::from).into();
+    let svg = strips::draw(&strips::Strips { heading: heading(), classes, rows, full: "1".into(), key: "a key".into() });
+    assert_eq!(
+        (count(&svg, "a tip of"), count(&svg, ">0.25<"), count(&svg, ">Embioptera<"), count(&svg, ">a key<")),
+        (3, 1, 1, 1)
+    );
+}
+
+#[test]
 fn every_run_is_a_line_and_a_partition_without_runs_says_so() {
     let curve = |name: &str| curves::Curve { name: name.into(), style: Style::of(0, 0), points: vec![(1.0, 20.0), (2.0, 80.0)] };
     let panels = vec![vec![
@@ -70,11 +83,17 @@ fn a_reliability_diagram_has_a_mark_a_bin_with_images() {
 
 #[test]
 fn the_figures_of_the_data_carry_every_count() {
-    let classes = vec![("Diptera".into(), [700, 100, 200]), ("Embioptera".into(), [4, 0, 1])];
-    let svg = distribution::draw(&distribution::Distribution { heading: heading(), classes });
+    let classes = vec![("Diptera".into(), vec![700, 100, 200]), ("Embioptera".into(), vec![4, 0, 1])];
+    let series = ["train", "validation", "test"].map(String::from).into();
+    let svg = distribution::draw(&distribution::Distribution { heading: heading(), unit: "images".into(), series, classes });
     assert!(
         svg.contains("Diptera, train: 700") && !svg.contains("Embioptera, validation") && svg.contains("Embioptera, test: 1")
     );
+    assert!(svg.contains(">1,000<") && svg.contains(">images (logarithmic)<"));
+    let tail = tails::Tail { name: "species".into(), counts: (1..=5000).rev().collect() };
+    let svg = tails::draw(&tails::Tails { heading: heading(), tails: vec![tail] });
+    assert!(svg.contains("species: 5,000 categories, the largest of 5,000 records, the smallest of 1"));
+    assert!(svg.len() < 20_000, "a long tail is drawn with no more points than one sees");
     let set = sizes::Dataset { name: "large".into(), classes: 2, images: [704, 100, 201], imbalance: 200.0 };
     let svg = sizes::draw(&sizes::Sizes { heading: heading(), datasets: vec![set] });
     assert!(svg.contains("1,005 in 2 classes, imbalance 200") && svg.contains("large, validation: 100"));
@@ -92,7 +111,14 @@ fn a_figure_of_nothing_is_still_a_figure() {
         per_class::draw(&per_class::PerClass { heading: heading(), series: vec![], classes: vec![] }),
         confusion::draw(&confusion::ConfusionFigure { heading: heading(), classes: vec![], counts: vec![] }),
         calibration::draw(&calibration::Reliability { heading: heading(), legend: vec![], panels: vec![] }),
-        distribution::draw(&distribution::Distribution { heading: heading(), classes: vec![] }),
+        distribution::draw(&distribution::Distribution {
+            heading: heading(),
+            unit: "images".into(),
+            series: vec![],
+            classes: vec![],
+        }),
+        tails::draw(&tails::Tails { heading: heading(), tails: vec![] }),
+        strips::draw(&strips::Strips { heading: heading(), classes: vec![], rows: vec![], full: "1".into(), key: String::new() }),
         sizes::draw(&sizes::Sizes { heading: heading(), datasets: vec![] }),
         ranks::draw(&ranks::Ranks { heading: heading(), ranks: vec![] }),
         cost::draw(&cost::Cost { heading: heading(), unit: "core-hours".into(), rows: vec![] }),

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`curves`] | a figure an epoch, of all runs, in small multiples |
 //! | [`per_class`] | accuracy of each class |
+//! | [`strips`] | a value a class, in shades: the original's figures of accuracy and of images by class |
 //! | [`confusion`] | confusion matrix, row-normalised |
 //! | [`calibration`] | reliability diagram |
-//! | [`distribution`] | images of each class and split: the long tail |
+//! | [`distribution`] | images of each class and split, records of each category: the long tail |
+//! | [`tails`] | records of each category at each taxonomic rank, by place: how long the tails are |
 //! | [`sizes`] | images of the datasets, and their imbalance |
 //! | [`ranks`] | how much of the metadata is labelled at each taxonomic rank |
 //! | [`cost`] | device-hours and images a second |
@@ -35,7 +37,9 @@ pub mod per_class;
 pub mod png;
 pub mod ranks;
 pub mod sizes;
+pub mod strips;
 pub mod svg;
+pub mod tails;
 
 pub use palette::Style;
 

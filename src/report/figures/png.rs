@@ -111,11 +111,13 @@ mod tests {
     fn figures_look_as_they_did() {
         assert_looks_as_before("confusion-3.png", &confusion(3));
         assert_looks_as_before("confusion-40.png", &confusion(40));
-        let classes = vec![("Diptera".into(), [700, 100, 200]), ("Embioptera".into(), [4, 0, 1])];
-        assert_looks_as_before(
-            "distribution.png",
-            &distribution::draw(&Distribution { heading: Heading::new("Images", false), classes }),
-        );
+        let figure = Distribution {
+            heading: Heading::new("Images", false),
+            unit: "images".into(),
+            series: ["train", "validation", "test"].map(String::from).into(),
+            classes: vec![("Diptera".into(), vec![700, 100, 200]), ("Embioptera".into(), vec![4, 0, 1])],
+        };
+        assert_looks_as_before("distribution.png", &distribution::draw(&figure));
     }
 
     #[test]

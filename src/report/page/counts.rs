@@ -1,7 +1,10 @@
-//! Counts of the metadata → the tables behind the figures of the data, as CSV, each called like its figure.
+//! Counts of the metadata → the tables behind the figures of the data, each called like its figure: files of CSV, and two of them on the page.
 
-use crate::dataset::statistics::{ClassCount, Experiment, Statistics};
-use crate::error::{Error, Result};
+use crate::dataset::statistics::{Category, ClassCount, Experiment, Rank, Statistics};
+use crate::error::Result;
+use crate::report::figures::svg::escape;
+use crate::report::page::tables::plain;
+use crate::store::rows;
 
 /// Size and imbalance of one dataset, as its figure and its table show them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,63 +32,109 @@ impl Size {
     }
 }
 
-/// File name and content of every table: sizes, ranks, and the classes of each dataset.
-pub fn tables(statistics: &Statistics) -> Result<Vec<(String, String)>> {
-    let sizes = statistics.experiments.iter().map(|experiment| {
-        let Size { classes, images: [train, validation, test], imbalance } = Size::of(experiment);
-        vec![
-            experiment.experiment.clone(),
-            classes.to_string(),
-            train.to_string(),
-            validation.to_string(),
-            test.to_string(),
-            format!("{imbalance:.2}"),
-        ]
-    });
-    let ranks = statistics.ranks.iter().map(|rank| {
-        vec![rank.rank.clone(), rank.categories.to_string(), rank.labelled.to_string(), format!("{:.6}", rank.share)]
-    });
-    let mut all = vec![
-        ("dataset_sizes".to_owned(), csv(&["dataset", "classes", "train", "validation", "test", "imbalance"], sizes)?),
-        ("dataset_ranks".to_owned(), csv(&["rank", "categories", "labelled", "share"], ranks)?),
-    ];
-    for experiment in &statistics.experiments {
-        let row = |class: &ClassCount| {
-            let ClassCount { class, train, validation, test } = class;
-            vec![class.clone(), train.to_string(), validation.to_string(), test.to_string()]
-        };
-        let table = csv(&["class", "train", "validation", "test"], experiment.classes.iter().map(row))?;
-        all.push((format!("distribution_{}", experiment.experiment), table));
-    }
-    Ok(all)
+/// Numbers in full, as a file has them.
+struct Counted {
+    name: String,
+    header: &'static [&'static str],
+    rows: Vec<Vec<String>>,
 }
 
-fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<String> {
-    let refused = |error: &dyn std::fmt::Display| Error::library("csv", error);
-    let mut out = ::csv::Writer::from_writer(Vec::new());
-    out.write_record(header).map_err(|error| refused(&error))?;
-    for row in rows {
-        out.write_record(row).map_err(|error| refused(&error))?;
+/// File name and content of every table: sizes, ranks, the classes of each dataset and the categories of each rank.
+pub fn tables(statistics: &Statistics) -> Result<Vec<(String, String)>> {
+    let mut all = vec![sizes(&statistics.experiments), ranks(&statistics.ranks)];
+    all.extend(statistics.experiments.iter().map(|experiment| Counted {
+        name: format!("distribution_{}", experiment.experiment),
+        header: &["class", "train", "validation", "test"],
+        rows: experiment.classes.iter().map(class_row).collect(),
+    }));
+    all.extend(statistics.tails.iter().map(|tail| Counted {
+        name: format!("categories_{}", tail.rank),
+        header: &["category", "records"],
+        rows: tail.categories.iter().map(|Category { name, records }| vec![name.clone(), records.to_string()]).collect(),
+    }));
+    all.into_iter().map(|Counted { name, header, rows }| Ok((name, rows::csv(header, rows)?))).collect()
+}
+
+/// Sizes and ranks for the page.
+pub fn on_the_page(statistics: &Statistics) -> String {
+    let table =
+        |title: &str, Counted { header, rows, .. }: &Counted| format!("<h4>{}</h4>\n{}", escape(title), plain(header, rows));
+    table("Sizes of the datasets", &sizes(&statistics.experiments)) + &table("Labels at each rank", &ranks(&statistics.ranks))
+}
+
+fn sizes(experiments: &[Experiment]) -> Counted {
+    let row = |experiment: &Experiment| {
+        let Size { classes, images, imbalance } = Size::of(experiment);
+        let counts = [classes as u64].into_iter().chain(images).map(|count| count.to_string());
+        [experiment.experiment.clone()].into_iter().chain(counts).chain([format!("{imbalance:.2}")]).collect()
+    };
+    Counted {
+        name: "dataset_sizes".into(),
+        header: &["dataset", "classes", "train", "validation", "test", "imbalance"],
+        rows: experiments.iter().map(row).collect(),
     }
-    let bytes = out.into_inner().map_err(|error| refused(&error))?;
-    String::from_utf8(bytes).map_err(|error| refused(&error))
+}
+
+fn ranks(all: &[Rank]) -> Counted {
+    let row = |rank: &Rank| {
+        let counts = [rank.categories as u64, rank.labelled, rank.unlabelled].map(|count| count.to_string());
+        let named = |category: &Option<Category>| {
+            category.as_ref().map_or_else(Default::default, |it| [it.name.clone(), it.records.to_string()])
+        };
+        let shape = [rank.mean, rank.median, rank.std].map(|value| format!("{value:.2}"));
+        let mut row = vec![rank.rank.clone()];
+        row.extend(counts.into_iter().chain([format!("{:.6}", rank.share), format!("{:.2}", rank.imbalance_ratio)]));
+        row.extend(named(&rank.most_populated).into_iter().chain(named(&rank.least_populated)).chain(shape));
+        row
+    };
+    const HEADER: [&str; 13] = [
+        "rank",
+        "categories",
+        "labelled",
+        "unlabelled",
+        "share",
+        "imbalance",
+        "most populated",
+        "its records",
+        "least populated",
+        "its records",
+        "mean",
+        "median",
+        "std",
+    ];
+    Counted { name: "dataset_ranks".into(), header: &HEADER, rows: all.iter().map(row).collect() }
+}
+
+fn class_row(ClassCount { class, train, validation, test }: &ClassCount) -> Vec<String> {
+    [class.clone()].into_iter().chain([train, validation, test].map(ToString::to_string)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::statistics::Tail;
 
-    #[test]
-    fn a_dataset_is_as_unbalanced_as_its_largest_class_over_its_smallest_with_images() {
+    fn experiment() -> Experiment {
         let class = |name: &str, train, validation, test| ClassCount { class: name.into(), train, validation, test };
         let classes = vec![class("Diptera", 7, 1, 2), class("Embioptera", 3, 1, 1), class("Zoraptera", 0, 0, 0)];
-        let size = Size::of(&Experiment { experiment: "small".into(), classes });
-        assert_eq!(size, Size { classes: 2, images: [10, 2, 3], imbalance: 2.0 });
+        Experiment { experiment: "small".into(), classes }
     }
 
     #[test]
-    fn a_name_with_a_comma_is_quoted() {
-        let row = vec!["not, sure".to_owned(), "1".to_owned()];
-        assert_eq!(csv(&["class", "train"], [row].into_iter()).unwrap(), "class,train\n\"not, sure\",1\n");
+    fn a_dataset_is_as_unbalanced_as_its_largest_class_over_its_smallest_with_images() {
+        assert_eq!(Size::of(&experiment()), Size { classes: 2, images: [10, 2, 3], imbalance: 2.0 });
+    }
+
+    #[test]
+    fn every_figure_of_the_data_has_its_table() {
+        let categories = vec![Category { name: "not, sure".into(), records: 1234 }];
+        let tails = vec![Tail { rank: "order".into(), categories }];
+        let statistics = Statistics { experiments: vec![experiment()], tails, ..Statistics::default() };
+        let tables = tables(&statistics).unwrap();
+        let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["dataset_sizes", "dataset_ranks", "distribution_small", "categories_order"]);
+        assert_eq!(tables[0].1, "dataset,classes,train,validation,test,imbalance\nsmall,2,10,2,3,2.00\n");
+        assert_eq!(tables[3].1, "category,records\n\"not, sure\",1234\n");
+        assert!(on_the_page(&statistics).contains("<td>small</td><td class=\"number\">2</td>"));
     }
 }

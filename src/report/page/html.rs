@@ -9,7 +9,7 @@ use crate::report::page::data_uri::data_uri;
 use crate::report::page::examples::{Example, Examples};
 use crate::report::page::material::Material;
 use crate::report::page::pictures::{Picture, Section};
-use crate::report::page::tables;
+use crate::report::page::{counts, tables};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -31,7 +31,7 @@ const PARTS: [(&str, &str); 9] = [
 pub fn page(material: &Material, pictures: &[Picture]) -> String {
     let summary = &material.summary;
     let title = format!("{}: {} of {} runs", summary.job, summary.done, summary.of);
-    let banner = if summary.synthetic { format!("<p class=\"banner\">{}</p>\n", escape(SYNTHETIC)) } else { String::new() };
+    let banner = if material.is_synthetic() { format!("<p class=\"banner\">{}</p>\n", escape(SYNTHETIC)) } else { String::new() };
     let links: String = PARTS.iter().map(|(id, name)| format!("<a href=\"#{id}\">{name}</a>\n")).collect();
     let parts: String = PARTS
         .iter()
@@ -56,7 +56,10 @@ fn part(id: &str, material: &Material, pictures: &[Picture]) -> String {
         "classes" => figures(Section::Classes),
         "calibration" => figures(Section::Calibration),
         "examples" => examples(&material.examples),
-        "dataset" => figures(Section::Dataset),
+        "dataset" => {
+            let tables = material.statistics.as_ref().map(counts::on_the_page).unwrap_or_default();
+            tables + &figures(Section::Dataset)
+        }
         "cost" => figures(Section::Cost),
         "missing" => missing(material),
         _ => provenance(material),
@@ -76,7 +79,9 @@ fn figures<'a>(pictures: impl Iterator<Item = &'a Picture>) -> String {
     let mut text: String = front.into_iter().map(figure).collect();
     if !behind.is_empty() {
         let others: String = behind.iter().map(|picture| figure(picture)).collect();
-        text.push_str(&format!("<details>\n<summary>{} more of the other rows</summary>\n{others}</details>\n", behind.len()));
+        let of_the_data = behind.iter().all(|picture| picture.section == Section::Dataset);
+        let what = if of_the_data { "of the splits and of the categories of each rank" } else { "of the other rows" };
+        text.push_str(&format!("<details>\n<summary>{} more {what}</summary>\n{others}</details>\n", behind.len()));
     }
     if text.is_empty() { "<p>Nothing to show yet.</p>\n".into() } else { text }
 }

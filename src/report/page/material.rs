@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::config::Job;
-use crate::dataset::statistics::{Statistics, statistics};
+use crate::dataset::statistics::{Query, Statistics, statistics_with};
 use crate::error::Result;
 use crate::evaluate::{Calibration, RunRecord};
 use crate::report::page::examples::{self, Examples};
@@ -68,6 +68,12 @@ impl Material {
         Ok(this)
     }
 
+    /// Whether any of the data are synthetic: the runs', or where there are none yet the metadata's.
+    #[must_use]
+    pub fn is_synthetic(&self) -> bool {
+        self.summary.synthetic || self.statistics.as_ref().is_some_and(|found| found.synthetic)
+    }
+
     /// The runs of one row of a table.
     pub fn of_row<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Run> {
         self.runs.iter().filter(|run| {
@@ -93,7 +99,8 @@ impl Material {
     fn count(&mut self) {
         let (split, original) = (self.job.paths.split_metadata(), self.job.paths.metadata());
         let path = if split.is_file() { split } else { original };
-        match statistics(&path, &self.job.grid.partitions) {
+        let query = Query { own: self.job.grid.partitions.clone(), tails: true, ..Query::default() };
+        match statistics_with(&path, &query) {
             Ok(found) => self.statistics = Some(found),
             Err(error) => self.faults.push(format!("the dataset is not counted: {error}")),
         }

@@ -6,6 +6,7 @@
 //! | [`folder`] | one run's `metrics.csv`, `timing.csv`, `provenance.json` |
 //! | [`examples`] | chooses pictures a model was right, wrong and unsure about, and fetches them |
 //! | [`pictures`] | material → every figure |
+//! | `data` | those of the data |
 //! | `album` | the figures as files |
 //! | `counts` | the tables behind the figures of the data |
 //! | [`tables`] | a summary's tables as HTML |
@@ -14,6 +15,7 @@
 
 mod album;
 mod counts;
+mod data;
 pub mod data_uri;
 pub mod examples;
 pub mod folder;

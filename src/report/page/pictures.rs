@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::dataset::statistics::Experiment;
 use crate::evaluate::{Calibration, Evaluation};
 use crate::report::Row;
 use crate::report::figures::{Heading, Series, Style};
-use crate::report::figures::{calibration, confusion, cost, curves, distribution, per_class, ranks, sizes};
-use crate::report::page::counts::Size;
+use crate::report::figures::{calibration, confusion, cost, curves, per_class, strips};
+use crate::report::page::data;
 use crate::report::page::material::{Material, Run};
 use crate::report::statistics::mean;
 
@@ -45,10 +44,10 @@ pub enum Section {
 #[must_use]
 pub fn pictures(material: &Material) -> Vec<Picture> {
     let mut all = vec![curves_of(material, true), curves_of(material, false)];
-    all.extend(material.best_rows().into_iter().filter_map(|row| per_class_of(material, row)));
+    all.extend(material.best_rows().into_iter().filter_map(|row| by_class(material, row)).flatten());
     all.extend(confusions(material));
     all.push(reliability(material));
-    all.extend(dataset(material));
+    all.extend(data::pictures(material));
     all.extend(cost_of(material));
     all
 }
@@ -73,8 +72,9 @@ fn legend(material: &Material) -> Vec<Series> {
     legend
 }
 
-fn heading(material: &Material, title: impl Into<String>) -> Heading {
-    Heading::new(title, material.summary.synthetic)
+/// Above a figure of this material.
+pub(super) fn heading(material: &Material, title: impl Into<String>) -> Heading {
+    Heading::new(title, material.is_synthetic())
 }
 
 /// A panel a partition, a row of panels a table.
@@ -99,6 +99,9 @@ fn curves_of(material: &Material, accuracy: bool) -> Picture {
         };
         run.epochs.iter().filter_map(|epoch| Some(((epoch.epoch + 1) as f64, value(epoch)?))).collect()
     };
+    // Where the models are good, the upper fifth, as in the original's figure: there are the differences.
+    let last = |run: &Run| run.epochs.iter().rev().find_map(|epoch| epoch.top1_val);
+    let low = if material.runs.iter().filter_map(last).all(|top1| top1 >= 0.8) { 80.0 } else { 0.0 };
     let curves = |rows: &[&Row]| {
         let of_row = |row: &&Row| {
             let style = style(material, row);
@@ -108,9 +111,9 @@ fn curves_of(material: &Material, accuracy: bool) -> Picture {
         rows.iter().flat_map(of_row).collect()
     };
     let (title, unit, range, name, caption) = if accuracy {
-        let caption =
-            "Top-1 on the validation split after each epoch, a line a run. The epoch with the highest is the one that is tested.";
-        ("Validation accuracy", "top-1, %", Some((0.0, 100.0)), "validation_top1", caption)
+        let caption = "Top-1 on the validation split after each epoch, a line a run. The epoch with the highest is the one that is tested. \
+            Where the axis begins at 80, what is lower lies on its edge.";
+        ("Validation accuracy", "top-1, %", Some((low, 100.0)), "validation_top1", caption)
     } else {
         let caption = "Mean training loss of each epoch, measured while the weights moved, a line a run. The focal loss is smaller by its \
             definition.";
@@ -126,7 +129,8 @@ fn curves_of(material: &Material, accuracy: bool) -> Picture {
     Picture { section: Section::Training, name: name.into(), caption: caption.into(), in_front: true, svg: curves::draw(&figure) }
 }
 
-fn per_class_of(material: &Material, best: &Row) -> Option<Picture> {
+/// The accuracy of each class in every row of a partition: as marks on a line, and in shades as the original draws it.
+fn by_class(material: &Material, best: &Row) -> Option<[Picture; 2]> {
     let rows: Vec<&Row> =
         material.summary.tables.iter().flat_map(|table| &table.rows).filter(|row| row.partition == best.partition).collect();
     let first = material.of_row(best).next()?;
@@ -147,13 +151,36 @@ fn per_class_of(material: &Material, best: &Row) -> Option<Picture> {
         series: rows.iter().map(|row| Series { name: row.name(), style: style(material, row) }).collect(),
         classes: classes.collect(),
     };
-    Some(Picture {
+    let picture = |name: &str, caption: &str, svg: String| Picture {
         section: Section::Classes,
-        name: format!("per_class_{}", best.partition),
-        caption: "Classes in the order of their training images. A class of few test images moves in large steps.".into(),
+        name: format!("{name}_{}", best.partition),
+        caption: caption.into(),
         in_front: true,
-        svg: per_class::draw(&figure),
-    })
+        svg,
+    };
+    let caption = "Classes in the order of their training images. A class of few test images moves in large steps.";
+    Some([
+        picture("per_class", caption, per_class::draw(&figure)),
+        picture("per_class_shades", "The same numbers as shares.", strips::draw(&in_shades(figure))),
+    ])
+}
+
+fn in_shades(figure: per_class::PerClass) -> strips::Strips {
+    let cell = |value: Option<f64>, class: &str, row: &str| {
+        let tip = |value| format!("{class}, {row}: {value:.2} %");
+        value.map(|value| strips::Shade { strength: value / 100.0, text: format!("{:.2}", value / 100.0), tip: tip(value) })
+    };
+    let strip = |(place, series): (usize, &Series)| {
+        let values = figure.classes.iter().map(|class| (class, class.values.get(place).copied().flatten()));
+        (series.name.clone(), values.map(|(class, value)| cell(value, &class.name, &series.name)).collect())
+    };
+    strips::Strips {
+        heading: figure.heading.clone(),
+        classes: figure.classes.iter().map(|class| class.name.clone()).collect(),
+        rows: figure.series.iter().enumerate().map(strip).collect(),
+        full: "1".into(),
+        key: "top-1 of the class (recall), mean over seeds; empty: no test image".into(),
+    }
 }
 
 /// One a row; the best row of a partition is in front.
@@ -206,46 +233,6 @@ fn reliability(material: &Material) -> Picture {
         in_front: true,
         svg: calibration::draw(&figure),
     }
-}
-
-fn dataset(material: &Material) -> Vec<Picture> {
-    let Some(statistics) = &material.statistics else { return vec![] };
-    let picture = |name: String, caption: &str, svg: String| Picture {
-        section: Section::Dataset,
-        name,
-        caption: caption.into(),
-        in_front: true,
-        svg,
-    };
-    let set = |experiment: &Experiment| {
-        let Size { classes, images, imbalance } = Size::of(experiment);
-        sizes::Dataset { name: experiment.experiment.clone(), classes, images, imbalance }
-    };
-    let datasets = statistics.experiments.iter().map(set).collect();
-    let rank = |rank: &crate::dataset::statistics::Rank| (rank.rank.clone(), rank.labelled, rank.share, rank.categories);
-    let mut all = vec![
-        picture(
-            "dataset_sizes".into(),
-            "Imbalance: images of the largest class over those of the smallest.",
-            sizes::draw(&sizes::Sizes { heading: heading(material, "Sizes of the datasets"), datasets }),
-        ),
-        picture(
-            "dataset_ranks".into(),
-            "How far down the taxonomy the records are identified; uri is the BIN.",
-            ranks::draw(&ranks::Ranks {
-                heading: heading(material, "Labels at each rank"),
-                ranks: statistics.ranks.iter().map(rank).collect(),
-            }),
-        ),
-    ];
-    for experiment in &statistics.experiments {
-        let classes = experiment.classes.iter().map(|class| (class.class.clone(), [class.train, class.validation, class.test]));
-        let title = format!("Images of each class, {}", experiment.experiment);
-        let figure = distribution::Distribution { heading: heading(material, title), classes: classes.collect() };
-        let name = format!("distribution_{}", experiment.experiment);
-        all.push(picture(name, "Of each split, the most populous class first.", distribution::draw(&figure)));
-    }
-    all
 }
 
 /// What an hour of a run is an hour of, and how many of them it took.

@@ -2,6 +2,7 @@
 
 use crate::report::Table;
 use crate::report::aggregate::Cell;
+use crate::report::figures::axis::thousands;
 use crate::report::figures::svg::escape;
 use crate::report::lines::{Lines, Shown, effect_lines, footnotes, further_lines, main_lines};
 use crate::report::markdown::interval;
@@ -22,6 +23,23 @@ pub fn section(table: &Table) -> String {
 pub fn notes_of(notes: &[String]) -> String {
     let items: String = notes.iter().map(|note| format!("<li>{}</li>\n", escape(note))).collect();
     if items.is_empty() { items } else { format!("<ul class=\"notes\">\n{items}</ul>\n") }
+}
+
+/// A table of names and counts; whole numbers have their thousands set apart.
+#[must_use]
+pub fn plain(header: &[&str], rows: &[Vec<String>]) -> String {
+    let is_number = |cell: &str| cell.parse::<f64>().is_ok();
+    let of_numbers = |column: usize| rows.iter().all(|row| row.get(column).is_some_and(|cell| is_number(cell)));
+    let class = |column| if of_numbers(column) { " class=\"number\"" } else { "" };
+    let classes: Vec<&str> = (0..header.len()).map(class).collect();
+    let text = |cell: &String| cell.parse().map_or_else(|_| escape(cell), thousands);
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&classes).map(|(cell, class)| format!("<td{class}>{}</td>", text(cell)));
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let heading: String = header.iter().zip(&classes).map(|(name, class)| format!("<th{class}>{}</th>", escape(name))).collect();
+    let lines: String = rows.iter().map(line).collect();
+    format!("<div class=\"wide\"><table>\n<thead><tr>{heading}</tr></thead>\n<tbody>\n{lines}</tbody>\n</table></div>\n")
 }
 
 fn of_lines(lines: &Lines) -> String {

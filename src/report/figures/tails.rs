@@ -1,0 +1,105 @@
+//! Records of each category, from the most populous on → a line a taxonomic rank, both axes logarithmic: how long each tail is.
+
+use crate::report::figures::axis::{Axis, label, thousands};
+use crate::report::figures::svg::{Anchor, Svg, TOP};
+use crate::report::figures::{Heading, Series, Style};
+
+/// What is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tails {
+    /// Above the figure.
+    pub heading: Heading,
+    /// The ranks, from the widest.
+    pub tails: Vec<Tail>,
+}
+
+/// One rank.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tail {
+    /// Its name.
+    pub name: String,
+    /// Records of its categories, falling.
+    pub counts: Vec<u64>,
+}
+
+const PLOT: (f64, f64) = (640.0, 380.0);
+const LEFT: f64 = 86.0;
+/// Points that lie closer together, in units of the canvas, are one to the eye.
+const SEEN: f64 = 1.0;
+
+/// The text of the figure.
+#[must_use]
+pub fn draw(figure: &Tails) -> String {
+    let width = (LEFT + PLOT.0 + 30.0).max(Svg::least_width(&figure.heading));
+    let right = width - 30.0;
+    let named = figure.tails.iter().enumerate().map(|(index, tail)| Series {
+        name: format!("{} ({})", tail.name, thousands(tail.counts.len() as u64)),
+        style: Style::of(index, index / 6),
+    });
+    let series: Vec<Series> = named.collect();
+    let lines = 18.0 * (series.len() / 4) as f64;
+    let mut svg = Svg::new(width, TOP + 34.0 + lines + PLOT.1 + 52.0, &figure.heading);
+    let top = svg.legend(LEFT, TOP + 16.0, right, &series) + 22.0;
+    let bottom = top + PLOT.1;
+    let most = figure.tails.iter().flat_map(|tail| tail.counts.first()).copied().max().unwrap_or(1);
+    let longest = figure.tails.iter().map(|tail| tail.counts.len()).max().unwrap_or(1);
+    let x = Axis::decades((1.0, longest as f64), (LEFT, right));
+    let y = Axis::decades((1.0, most as f64), (bottom, top));
+    for tick in x.ticks(0) {
+        svg.rule((x.at(tick), top), (x.at(tick), bottom), tick == 1.0);
+        svg.text(x.at(tick), bottom + 17.0, Anchor::Middle, &label(tick));
+    }
+    for tick in y.ticks(0) {
+        svg.rule((LEFT, y.at(tick)), (right, y.at(tick)), tick == 1.0);
+        svg.text(LEFT - 6.0, y.at(tick) + 4.0, Anchor::End, &label(tick));
+    }
+    svg.text(
+        f64::midpoint(LEFT, right),
+        bottom + 36.0,
+        Anchor::Middle,
+        "place of the category, the most populous first (logarithmic)",
+    );
+    svg.turned(16.0, f64::midpoint(top, bottom), -90.0, Anchor::Middle, "records (logarithmic)");
+    for (tail, Series { style, .. }) in figure.tails.iter().zip(&series) {
+        let (Some(&largest), Some(&smallest)) = (tail.counts.first(), tail.counts.last()) else { continue };
+        let tip = format!(
+            "{}: {} categories, the largest of {} records, the smallest of {}",
+            tail.name,
+            thousands(tail.counts.len() as u64),
+            thousands(largest),
+            thousands(smallest)
+        );
+        let points = (1u64..).zip(&tail.counts).map(|(place, &records)| (x.at(place as f64), y.at(records as f64)));
+        let points = seen(points.collect());
+        svg.line(&points, *style, 1.8, &tip);
+        // Its ends, so that a rank of one category is seen, too.
+        points.first().into_iter().chain(points.last()).for_each(|end| svg.mark(*end, *style, 3.2, &tip));
+    }
+    svg.finish()
+}
+
+/// The first and the last of `points`, and of the others those that lie apart.
+fn seen(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let last = points.len().saturating_sub(1);
+    let mut kept: Vec<(f64, f64)> = Vec::new();
+    for (index, point) in points.into_iter().enumerate() {
+        let apart = kept.last().is_none_or(|(x, y)| (point.0 - x).abs().max((point.1 - y).abs()) >= SEEN);
+        if apart || index == last {
+            kept.push(point);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_that_look_like_one_are_one_and_the_ends_stay() {
+        let points = vec![(0.0, 9.0), (0.2, 8.9), (1.0, 8.0), (1.1, 7.9), (1.2, 7.8)];
+        assert_eq!(seen(points), [(0.0, 9.0), (1.0, 8.0), (1.2, 7.8)]);
+        assert_eq!(seen(vec![(3.0, 1.0)]), [(3.0, 1.0)]);
+        assert_eq!(seen(vec![]), []);
+    }
+}
