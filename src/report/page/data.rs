@@ -8,6 +8,9 @@ use crate::report::page::counts::Size;
 use crate::report::page::material::Material;
 use crate::report::page::pictures::{Picture, Section, heading};
 
+/// What is counted of a class.
+type Split = fn(&ClassCount) -> u64;
+
 /// So many categories of a rank are named; the figure of all tails shows the others.
 const NAMED: usize = 30;
 
@@ -72,12 +75,12 @@ fn of_classes(material: &Material, experiment: &Experiment) -> Picture {
 
 /// The same as the original draws it.
 fn in_shades(material: &Material, experiment: &Experiment) -> Picture {
-    let splits: [(&str, fn(&ClassCount) -> u64); 3] =
+    let splits: [(&str, Split); 3] =
         [("train", |class| class.train), ("validation", |class| class.validation), ("test", |class| class.test)];
     let most = experiment.classes.iter().map(|class| class.train.max(class.validation).max(class.test)).max().unwrap_or(0);
     // A lone image must be seen, too.
     let strength = |images: u64| (1.0 + images as f64).ln() / (1.0 + most as f64).ln();
-    let strip = |(split, of): (&str, fn(&ClassCount) -> u64)| {
+    let strip = |(split, of): (&str, Split)| {
         let cell = |class: &ClassCount| {
             let images = of(class);
             let tip = format!("{}, {split}: {}", class.class, thousands(images));
