@@ -62,7 +62,9 @@ mod tests {
         std::fs::write(&path, "file,x0,y0,x1,y1,width_original,height_original\na.jpg,10,20,30,40,100,80\n").unwrap();
         let detector = BoxFile::read(&path).unwrap();
         let (same, half) = (RgbImage::black(Size { width: 100, height: 80 }), RgbImage::black(Size { width: 50, height: 40 }));
-        let scene = |file, picture: &RgbImage| Scene { file, picture, original: picture.size() };
+        fn scene<'a>(file: &'a str, picture: &'a RgbImage) -> Scene<'a> {
+            Scene { file, picture, original: picture.size() }
+        }
         let found = detector.locate(&[scene("a.jpg", &same), scene("a.jpg", &half), scene("b.jpg", &same)]).unwrap();
         assert_eq!(found[0].unwrap().bounding_box, BoundingBox { x0: 10, y0: 20, x1: 30, y1: 40 });
         assert_eq!(found[1].unwrap().bounding_box, BoundingBox { x0: 5, y0: 10, x1: 15, y1: 20 });
