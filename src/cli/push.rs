@@ -12,7 +12,7 @@ use crate::transfer::push::{Check, Destination, Outcome, Plan, Pushed, Request, 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bioscan-hpc push results/mine/images --to s3://insects/bioscan --plan
-  bioscan-hpc push results/mine/images --to s3://insects/bioscan --endpoint https://minio.example.org
+  bioscan-hpc push results/mine/images --to s3://insects/bioscan --endpoint https://s3.example.org
   bioscan-hpc push results/mine/images --to hf://datasets/me/insects
 
 On a cluster, run it where there is internet. What is there already, by length and hash, is not sent
@@ -20,14 +20,15 @@ again, and a large file that broke off goes on with the parts that are missing; 
 same for that. Hidden files, symbolic links, locks and unfinished files (.partial, .part, .tmp) are
 not sent; a folder that somebody still writes to is refused. Nothing is ever deleted there.
 
-Keys: AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or a file of mode 600 named by
-AWS_SHARED_CREDENTIALS_FILE, profile AWS_PROFILE; AWS_REGION, AWS_ENDPOINT_URL. For the hub HF_TOKEN, or
-a file of mode 600 named by HF_TOKEN_PATH; HF_ENDPOINT. They go to that server alone and into no message.
-The bucket or repository must exist.
+Keys: AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or a file of mode 600
+named by AWS_SHARED_CREDENTIALS_FILE, profile AWS_PROFILE; AWS_REGION, AWS_ENDPOINT_URL. For the
+hub HF_TOKEN, or a file of mode 600 named by HF_TOKEN_PATH; HF_ENDPOINT. They go to that server
+alone and into no message. The bucket or repository must exist.
 
 Each file is compared afterwards: in a bucket its length and ETag (MD5); where the store encrypts
-with keys and so has no MD5, its length and the SHA-256 noted with it; on the hub its length and the hash the
-hub lists. Exit code 5 where something else is there than was sent, 4 where a file could not be sent.")]
+with keys and so has no MD5, its length and the SHA-256 noted with it; on the hub its length and
+the hash the hub lists. Exit code 5 where something else is there than was sent, 4 where a file
+could not be sent.")]
 pub struct Args {
     /// The folder to send
     folder: PathBuf,
