@@ -133,12 +133,13 @@ fn main() -> Result<()> {
         (Figures::Run, &|_| Ok(vec![training::run::measure(rounds.min(3), at)?])),
     ];
     for (_, measure) in programs.into_iter().filter(|(figures, _)| wanted(*figures)) {
-        groups.extend(measure(&mut versions)?);
+        let measured = measure(&mut versions)?;
+        eprintln!("{}", table::markdown(&measured));
+        groups.extend(measured);
         // After each, so that an hour of measuring that breaks off leaves what it had.
         let machine = before.until_now();
         let text = format!("{}{}", table::markdown(&groups), machine.markdown(&versions));
         save(&args.out, &text, &Report { machine: &machine, versions: &versions, groups: &groups })?;
-        eprintln!("{}", table::markdown(&groups[groups.len() - 1..]));
     }
     let machine = before.until_now();
     println!("{}{}", table::markdown(&groups), machine.markdown(&versions));
