@@ -7,7 +7,8 @@
 //!
 //! Neither has chunks, so file names must be unique over all of them. Written by raw calls: the high-level crate takes two to four
 //! times as long for a million small datasets. The file format of HDF5 1.8, which every reader knows: in an older one the names of a
-//! group are one piece, so that of a million names the library writes and reads 30 MB for every few that are added. No times, so that the same images give the same bytes.
+//! group are one piece, so that of a million names the library writes and reads 30 MB for every few that are added. No
+//! times, so that the same images give the same bytes.
 
 use std::collections::HashMap;
 use std::ffi::c_void;

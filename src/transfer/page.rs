@@ -29,8 +29,8 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     Some(value.replace("&amp;", "&").replace("&quot;", "\"").replace("&#39;", "'"))
 }
 
-/// Escapes what has a meaning in a query.
-fn escaped(text: &str) -> String {
+/// `text` as one part of an address: what has a meaning there is escaped (RFC 3986, section 2.1).
+pub(super) fn escaped(text: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

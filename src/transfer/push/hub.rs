@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::transfer::credentials::{Credentials, HUGGING_FACE, origin, shown};
+use crate::transfer::page::escaped;
 use crate::transfer::push::Kind;
 use crate::transfer::push::refusal;
 use crate::transfer::push::tries::{Fault, Patience, Refusal, Stop, again, taken};
@@ -227,12 +228,6 @@ pub(super) const LFS: &str = "application/vnd.git-lfs+json";
 fn next_page(link: &str) -> Option<&str> {
     let part = link.split(',').find(|part| part.contains("rel=\"next\""))?;
     part.split_once('<')?.1.split_once('>').map(|(url, _)| url)
-}
-
-/// A branch's name as one part of an address.
-fn escaped(text: &str) -> String {
-    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 #[cfg(test)]
