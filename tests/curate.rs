@@ -89,13 +89,13 @@ fn bad_images_are_cleaned_away_and_brought_back() {
     let clean = |treatment: &str| {
         let mut clean = on_ranks(1);
         clean.args(["metadata", "clean"]).arg(&table).arg("--out").arg(at("clean.tsv")).arg("--images").arg(at("images"));
-        clean.args(["--bad-images", treatment, "--derive", "image_width,image_blake3"]);
+        clean.args(["--bad-images", treatment, "--derive", "image_width,image_blake3,organism_pixels"]);
         expect(&mut clean, 0);
         fs::read_to_string(at("clean.tsv")).unwrap()
     };
     let marked = clean("mark");
     assert_eq!(marked.lines().count(), 1 + 12);
-    assert!(marked.lines().next().unwrap().ends_with("\timage_width\timage_blake3\timage_fault\tduplicate_of"));
+    assert!(marked.lines().next().unwrap().ends_with("\timage_width\timage_blake3\torganism_pixels\timage_fault\tduplicate_of"));
     assert!(marked.contains("\ttruncated: ") && marked.contains("\tpart3/"));
     let dropped = clean("drop");
     assert_eq!(dropped.lines().count(), 1 + 10);

@@ -105,7 +105,7 @@ impl Lab {
         self.root.path().join(path)
     }
 
-    /// The job file and the scripts of `cluster` in `s`, with the prepared packs where the job says, and a folder for every run.
+    /// The job file and the scripts of `cluster` in `s`, and a folder for every run.
     fn render(&self, cluster: &str, name: &str, output: &str) -> Plan {
         self.render_into("s", cluster, name, output, "")
     }
@@ -115,9 +115,6 @@ impl Lab {
         runs::job_file(self.root.path(), name, &format!("$SCRATCH/{output}"), "[1, 2, 3]");
         let text = fs::read_to_string(self.at(name)).unwrap() + more;
         fs::write(self.at(name), text).unwrap();
-        let packs = self.root.path().join(output).join("images/original_256/packs");
-        fs::create_dir_all(&packs).unwrap();
-        fs::write(packs.join("part1.pack"), b"x").unwrap();
         // Relative, as a user in that folder would type it.
         let job = Job::as_written(&self.at(name)).unwrap();
         let plan = plan(&job, &Cluster::load(cluster, None).unwrap()).unwrap();
@@ -179,8 +176,7 @@ fn hostile_names_arrive_as_they_are_and_run_nothing() {
         let call = lab.calls("3").join("\n");
         assert!(call.starts_with(&format!("train\n{name}\n--index\n3\n")), "{cluster}: {call}");
         let staged = matches!(cluster, "fir" | "tamia");
-        assert_eq!(call.contains(&format!("--packs\n{}", lab.at("tmp/packs").display())), staged, "{cluster}: {call}");
-        assert_eq!(lab.at("tmp/packs/part1.pack").exists(), staged);
+        assert_eq!(call.ends_with("\n--stage"), staged, "{cluster}: {call}");
         for script in ["preprocess.sh", "aggregate.sh"] {
             assert!(lab.run(&format!("{folder}/{script}"), "", "").status.success(), "{cluster}: {script}");
         }

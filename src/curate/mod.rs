@@ -27,4 +27,4 @@ pub use inspect::{Expected, inspect};
 #[cfg(feature = "image")]
 pub use shelf::Shelf;
 #[cfg(feature = "image")]
-pub use survey::survey;
+pub use survey::{Looking, survey};

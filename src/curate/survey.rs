@@ -8,9 +8,18 @@ use crate::curate::Shelf;
 use crate::curate::duplicates::{Likeness, mark_duplicates, picture_hash};
 use crate::dataset::clean::{ImageFacts, ImageTable};
 use crate::error::{Error, Result};
-use crate::image::decode;
+use crate::image::{contrast, decode};
 use crate::store::hash;
 use crate::telemetry::Progress;
+
+/// What to look for in every image, besides whether it can be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Looking {
+    /// What counts as a duplicate.
+    pub likeness: Likeness,
+    /// Whether the organism is looked for and its pixels are counted: about as much work again as the decoding.
+    pub organisms: bool,
+}
 
 /// One image as one rank found it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,9 +30,9 @@ pub(super) struct Looked {
     pub picture: Option<u64>,
 }
 
-/// Reads and decodes every image of `shelf` and tells duplicates, `likeness` apart. Each rank takes one stretch of the places, so that it
+/// Reads and decodes every image of `shelf`, looks for what `looking` says, and tells duplicates. Each rank takes one stretch of the places, so that it
 /// reads containers in their order; the answer is rank 0's, `None` on the others.
-pub fn survey(world: &World, shelf: &Shelf, likeness: Likeness) -> Result<Option<ImageTable>> {
+pub fn survey(world: &World, shelf: &Shelf, looking: Looking) -> Result<Option<ImageTable>> {
     let places = shelf.places();
     let share = places.len().div_ceil(world.size());
     let mine: &[&str] = places.chunks(share.max(1)).nth(world.rank()).unwrap_or_default();
@@ -31,7 +40,7 @@ pub fn survey(world: &World, shelf: &Shelf, likeness: Likeness) -> Result<Option
     let pool = rayon::ThreadPoolBuilder::new().num_threads(world.threads(0)).build();
     let pool = pool.map_err(|error| Error::library("rayon", error))?;
     let look = |place: &&str| {
-        let looked = look(shelf, place);
+        let looked = look(shelf, place, looking.organisms);
         progress.advance(1);
         looked
     };
@@ -42,11 +51,11 @@ pub fn survey(world: &World, shelf: &Shelf, likeness: Likeness) -> Result<Option
     for piece in pieces {
         all.extend(serde_json::from_slice::<Vec<Looked>>(&piece).map_err(refused)?);
     }
-    mark_duplicates(&mut all, likeness);
+    mark_duplicates(&mut all, looking.likeness);
     Ok(Some(all.into_iter().map(|looked| (looked.place, looked.facts)).collect()))
 }
 
-fn look(shelf: &Shelf, place: &str) -> Result<Looked> {
+fn look(shelf: &Shelf, place: &str, organisms: bool) -> Result<Looked> {
     let (mut facts, mut picture) = (ImageFacts::default(), None);
     match shelf.read(place)? {
         Err(fault) => facts.fault = Some(fault),
@@ -57,6 +66,10 @@ fn look(shelf: &Shelf, place: &str) -> Result<Looked> {
                 Ok(image) => {
                     (facts.width, facts.height) = (image.width, image.height);
                     picture = picture_hash(&image);
+                    if organisms {
+                        let found = contrast::locate(&image, image.size())?;
+                        facts.organism_pixels = Some(found.map_or(0, |found| found.pixels));
+                    }
                 }
             }
         }

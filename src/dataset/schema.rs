@@ -108,7 +108,7 @@ impl Kind {
     pub fn of(column: &str) -> Self {
         match column {
             CHUNK_NUMBER | "image_measurement_value" | "inferred_ranks" | "index_bioscan_1M_insect" => Self::Whole,
-            "barcode_length" | "image_width" | "image_height" | "image_bytes" => Self::Whole,
+            "barcode_length" | "image_width" | "image_height" | "image_bytes" | "organism_pixels" => Self::Whole,
             "coord-lat" | "coord-lon" | "area_fraction" | "scale_factor" => Self::Fraction,
             _ => Self::Text,
         }

@@ -109,7 +109,6 @@ pub(super) fn fill(environment: &Environment, name: &str, values: minijinja::Val
 pub(super) fn values(job: &PlannedJob, plan: &Plan, rendering: &Rendering) -> Result<minijinja::Value> {
     let cluster = &plan.cluster;
     let stage = job.stage == Stage::Train && cluster.staging == Staging::Disk;
-    let package = rendering.job.preprocess.package();
     let gpu = job.resources.gpus().and_then(|(name, _)| cluster.gpu_kind(name));
     let whole_node =
         gpu.map_or(cluster.cpu.as_ref().is_some_and(|cpu| cpu.whole), |kind| kind.nodes.counts == GpuCounts::WholeNodes);
@@ -143,8 +142,7 @@ pub(super) fn values(job: &PlannedJob, plan: &Plan, rendering: &Rendering) -> Re
         side_by_side => job.side_by_side,
         cores_a_run => gpu.map(|kind| kind.cores()),
         stage,
-        stage_flag => if stage { " --packs \"$packs\"" } else { "" },
-        packs_source => text_of(&rendering.job.paths.packs(&package))?,
+        stage_flag => if stage { " --stage" } else { "" },
         ..reasons(job, cluster)
     })
 }

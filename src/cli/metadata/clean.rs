@@ -43,7 +43,8 @@ pub struct Args {
     /// Make all words for an unknown taxon the one of the dataset; NA and None are genera, and stay
     #[arg(long)]
     placeholders: bool,
-    /// Columns to add: barcode_length, and with --images image_width, image_height, image_bytes, image_blake3
+    /// Columns to add: barcode_length, and with --images image_width, image_height, image_bytes, image_blake3, organism_pixels (the pixels it
+    /// covers in a photograph of the whole dish, found by contrast)
     #[arg(long, value_name = "COLUMN,..", value_delimiter = ',', value_parser = derived)]
     derive: Vec<Derived>,
     /// The images: a container, a folder of them, or of the published chunks
@@ -101,7 +102,7 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
 #[cfg(feature = "image")]
 fn with_images(args: &Args, mut plan: Plan, work: impl FnOnce(Plan) -> Result<Exit>) -> Result<Exit> {
     use crate::comm::World;
-    use crate::curate::{Likeness, Shelf, survey};
+    use crate::curate::{Likeness, Looking, Shelf, survey};
 
     let Some(images) = &args.images else {
         require_no_images(&plan)?;
@@ -113,8 +114,11 @@ fn with_images(args: &Args, mut plan: Plan, work: impl FnOnce(Plan) -> Result<Ex
         Treatment::Drop => Images::Drop,
     };
     let world = World::connect()?;
-    let likeness = args.near.map_or(Likeness::Exact, Likeness::Near);
-    let surveyed = Shelf::open(images).and_then(|shelf| survey(&world, &shelf, likeness));
+    let looking = Looking {
+        likeness: args.near.map_or(Likeness::Exact, Likeness::Near),
+        organisms: plan.derive.contains(&Derived::OrganismPixels),
+    };
+    let surveyed = Shelf::open(images).and_then(|shelf| survey(&world, &shelf, looking));
     let outcome = world.agree(surveyed).and_then(|facts| {
         let done = world.on_root(|| {
             plan.facts = facts.unwrap_or_default();

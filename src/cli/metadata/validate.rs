@@ -57,11 +57,12 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
 #[cfg(feature = "image")]
 fn with_images(args: &Args, work: impl FnOnce(&dyn Fn() -> Result<Report>) -> Result<Exit>) -> Result<Exit> {
     use crate::comm::World;
-    use crate::curate::{Likeness, Shelf, inspect, survey};
+    use crate::curate::{Likeness, Looking, Shelf, inspect, survey};
 
     let Some(images) = &args.images else { return work(&|| Ok(Report::default())) };
     let world = World::connect()?;
-    let surveyed = Shelf::open(images).and_then(|shelf| survey(&world, &shelf, Likeness::Exact));
+    let looking = Looking { likeness: Likeness::Exact, organisms: false };
+    let surveyed = Shelf::open(images).and_then(|shelf| survey(&world, &shelf, looking));
     let outcome = world.agree(surveyed).and_then(|facts| {
         let facts = facts.unwrap_or_default();
         Ok(world.on_root(|| work(&|| inspect(&args.table, &facts, args.size)))?.unwrap_or(Exit::Done))

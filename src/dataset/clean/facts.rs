@@ -17,6 +17,8 @@ pub struct ImageFacts {
     pub bytes: u64,
     /// blake3 of these bytes.
     pub blake3: String,
+    /// Pixels that the organism covers, 0 in an empty dish; `None` where nobody looked.
+    pub organism_pixels: Option<u64>,
     /// Why it cannot be used; `None` for a good one.
     pub fault: Option<String>,
     /// The first image, in the order of their places, that has the same bytes or nearly the same picture.

@@ -51,11 +51,20 @@ pub enum Derived {
     ImageBytes,
     /// blake3 of these.
     ImageBlake3,
+    /// Pixels that the organism covers in the photograph, as the contrast detector sees it; 0 where it sees none.
+    OrganismPixels,
 }
 
 impl Derived {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::BarcodeLength, Self::ImageWidth, Self::ImageHeight, Self::ImageBytes, Self::ImageBlake3];
+    pub const ALL: [Self; 6] = [
+        Self::BarcodeLength,
+        Self::ImageWidth,
+        Self::ImageHeight,
+        Self::ImageBytes,
+        Self::ImageBlake3,
+        Self::OrganismPixels,
+    ];
 
     /// The column's name.
     #[must_use]
@@ -66,6 +75,7 @@ impl Derived {
             Self::ImageHeight => "image_height",
             Self::ImageBytes => "image_bytes",
             Self::ImageBlake3 => "image_blake3",
+            Self::OrganismPixels => "organism_pixels",
         }
     }
 
@@ -81,6 +91,7 @@ impl Derived {
             Self::ImageHeight => facts.height.to_string(),
             Self::ImageBytes => facts.bytes.to_string(),
             Self::ImageBlake3 => facts.blake3.clone(),
+            Self::OrganismPixels => facts.organism_pixels.map_or_else(String::new, |pixels| pixels.to_string()),
             Self::BarcodeLength => String::new(),
         }
     }

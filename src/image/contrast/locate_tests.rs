@@ -52,6 +52,18 @@ fn an_ellipse_on_an_even_dish_is_boxed_to_a_working_pixel() {
 }
 
 #[test]
+fn an_organism_covers_the_pixels_of_its_ellipse() {
+    // π · 60 · 36 = 6,786 pixels; in working squares of 2×2 the edge of some 300 pixels belongs to it or not.
+    let found = locate(&dish_with_a_body()).unwrap();
+    assert!(found.pixels.abs_diff(6_786) < 300, "{}", found.pixels);
+    // Of a photograph four times as large, seen at a quarter: π · 180 · 120.
+    let mut quarter = dish(720, 540);
+    paint(&mut quarter, BROWN, ellipse(300.0, 225.0, 45.0, 30.0));
+    let found = super::locate(&quarter, Size { width: 2880, height: 2160 }).unwrap().unwrap();
+    assert!(found.pixels.abs_diff(67_858) < 3_000, "{}", found.pixels);
+}
+
+#[test]
 fn a_thin_fibre_across_the_body_does_not_extend_the_box() {
     let mut picture = dish_with_a_body();
     paint(&mut picture, [120, 110, 100], |x, y| (y - 340.0 - (x - 420.0) * 0.3).abs() < 1.5 && (150.0..900.0).contains(&x));
@@ -116,6 +128,7 @@ proptest! {
             let BoundingBox { x0, y0, x1, y1 } = found.bounding_box;
             prop_assert!(0 <= x0 && x0 < x1 && x1 <= width as i32 && 0 <= y0 && y0 < y1 && y1 <= height as i32, "{:?}", found);
             prop_assert!((0.0..=1.0).contains(&found.score), "{:?}", found);
+            prop_assert!((1..=((x1 - x0) * (y1 - y0)) as u64).contains(&found.pixels), "{:?}", found);
         }
     }
 }

@@ -28,6 +28,7 @@ mod saliency;
 
 use crate::error::Result;
 use crate::image::{BoundingBox, Filter, RgbImage, Size, resize};
+use candidates::Candidate;
 use clues::Sums;
 use planes::Planes;
 use rect::Rect;
@@ -39,6 +40,9 @@ pub struct Found {
     pub bounding_box: BoundingBox,
     /// How sure: the probability of a specimen times the overlap expected with the box a person would draw, 0..1.
     pub score: f32,
+    /// How many pixels of the original it covers: those in the box that stand out at least as much as the cut that drew it, legs and antennae
+    /// among them.
+    pub pixels: u64,
 }
 
 /// How many pixels along the longer side of a picture [`locate`] makes use of.
@@ -63,21 +67,33 @@ pub fn locate(picture: &RgbImage, original: Size) -> Result<Option<Found>> {
         Planes::of(&resize(picture, working, Filter::Area)?, 1)
     };
     let edge = |at: usize| at as i32 * factor as i32;
-    Ok(locate_in(&planes).map(|(rect, score)| {
+    Ok(locate_in(&planes).map(|InPlanes { rect, score, pixels }| {
         let bounding_box = BoundingBox { x0: edge(rect.x0), y0: edge(rect.y0), x1: edge(rect.x1), y1: edge(rect.y1) };
-        Found { bounding_box, score }
+        Found { bounding_box, score, pixels: pixels as u64 * u64::from(factor).pow(2) }
     }))
 }
 
-/// The rectangle in working pixels, and the score.
-fn locate_in(planes: &Planes) -> Option<(Rect, f32)> {
+/// The same in working pixels.
+struct InPlanes {
+    rect: Rect,
+    score: f32,
+    pixels: usize,
+}
+
+fn locate_in(planes: &Planes) -> Option<InPlanes> {
     let saliency = saliency::saliency(planes, &background::background(planes));
     let opened = candidates::openings(&saliency);
     let sums = Sums::of(planes, &saliency, &opened);
     let found = candidates::candidates(&opened, planes.width, planes.height);
     let clues: Vec<_> = found.list.iter().map(|candidate| sums.clues(candidate)).collect();
     let judgement = judgement::judge(&clues, &found.overlaps)?;
-    (!judgement.is_empty()).then(|| (found.list[judgement.candidate].rect, judgement.presence * judgement.overlap))
+    let &Candidate { rect, threshold, .. } = &found.list[judgement.candidate];
+    let standing_out = |row: &[u8]| row[rect.x0..rect.x1].iter().filter(|contrast| **contrast >= threshold).count();
+    (!judgement.is_empty()).then(|| InPlanes {
+        rect,
+        score: judgement.presence * judgement.overlap,
+        pixels: saliency.contrast.chunks_exact(planes.width).take(rect.y1).skip(rect.y0).map(standing_out).sum(),
+    })
 }
 
 #[cfg(test)]

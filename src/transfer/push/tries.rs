@@ -99,21 +99,20 @@ impl Patience {
 
     /// Asks until it is answered, unless nothing more is tried; `what` is being sent, as it may be shown.
     pub fn until<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, Stop>) -> Result<T, Fault> {
-        self.look(what, || match self.why_closed() {
+        let taken = self.look(what, || match self.why_closed() {
             Some(why) => Err(Stop::Never(Fault::Failed(format!("not tried: {why}")))),
             None => attempt(),
-        })
+        })?;
+        self.troubled.store(0, Ordering::Relaxed);
+        Ok(taken)
     }
 
-    /// The same even then: a store that has no more room can still be asked what it has.
+    /// The same even then: a store that has no more room can still be asked what it has. That it answers does not say that it takes anything.
     pub fn look<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, Stop>) -> Result<T, Fault> {
         let mut failures = 0;
         loop {
             let (asked, fault) = match attempt() {
-                Ok(answer) => {
-                    self.troubled.store(0, Ordering::Relaxed);
-                    return Ok(answer);
-                }
+                Ok(answer) => return Ok(answer),
                 Err(Stop::Never(fault)) => return Err(fault),
                 Err(Stop::Full(why)) => {
                     self.close(why.clone());
@@ -200,6 +199,13 @@ mod tests {
         let patience = Patience::new(Duration::from_micros(1));
         for _ in 0..3 {
             assert!(patience.until::<()>("a", || Err(again("busy".into()))).is_err());
+        }
+        assert!(patience.until("b", || Ok(())).unwrap_err().words().starts_with("not tried"));
+        // One that answers what it has between, and takes nothing, is in trouble all the same.
+        let patience = Patience::new(Duration::from_micros(1));
+        for _ in 0..3 {
+            assert!(patience.until::<()>("a", || Err(again("busy".into()))).is_err());
+            assert_eq!(patience.look("a", || Ok(())), Ok(()));
         }
         assert!(patience.until("b", || Ok(())).unwrap_err().words().starts_with("not tried"));
     }
