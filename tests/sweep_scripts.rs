@@ -176,7 +176,7 @@ fn hostile_names_arrive_as_they_are_and_run_nothing() {
         let call = lab.calls("3").join("\n");
         assert!(call.starts_with(&format!("train\n{name}\n--index\n3\n")), "{cluster}: {call}");
         let staged = matches!(cluster, "fir" | "tamia");
-        assert_eq!(call.ends_with("\n--stage"), staged, "{cluster}: {call}");
+        assert_eq!(call.lines().any(|word| word == "--stage"), staged, "{cluster}: {call}");
         for script in ["preprocess.sh", "aggregate.sh"] {
             assert!(lab.run(&format!("{folder}/{script}"), "", "").status.success(), "{cluster}: {script}");
         }

@@ -74,13 +74,10 @@ checkpoints() {
 }
 before=$(checkpoints)
 
-# One copy in large pieces to the node's own disk, instead of random reads from the shared file system in every epoch.
-packs=$SLURM_TMPDIR/packs
-mkdir -p "$packs"
-cp -r "${SCRATCH}"/bioscan-1m/results/images/original_256/packs/. "$packs"
+# --stage: one copy in large pieces to each node's own disk, instead of random reads from the shared file system in every epoch.
 
 # In the background, because bash runs traps only between commands. srun no longer inherits --cpus-per-task by itself.
-srun --cpus-per-task="$SLURM_CPUS_PER_TASK" "$bioscan" train "$job" --index "$indices" --packs "$packs" &
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" "$bioscan" train "$job" --index "$indices" --stage &
 pids=("$!")
 finish
 

@@ -80,10 +80,7 @@ checkpoints() {
 }
 before=$(checkpoints)
 
-# One copy in large pieces to the node's own disk, instead of random reads from the shared file system in every epoch.
-packs=$SLURM_TMPDIR/packs
-mkdir -p "$packs"
-cp -r "${SCRATCH}"/bioscan-1m/results/images/original_256/packs/. "$packs"
+# --stage: one copy in large pieces to each node's own disk, instead of random reads from the shared file system in every epoch.
 
 gpu=0
 for index in $indices; do
@@ -91,7 +88,7 @@ for index in $indices; do
     [[ -z $stopping ]] || { unfinished=yes; break; }
     # Plain processes: they are worlds of one on this node, and need no launcher. Each gets its share of the cores and a log of its own.
     CUDA_VISIBLE_DEVICES=$gpu SLURM_CPUS_PER_TASK=12 \
-        "$bioscan" train "$job" --index "$index" --packs "$packs" \
+        "$bioscan" train "$job" --index "$index" --stage \
         >>"logs/$SLURM_JOB_NAME-${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID.run$index.out" 2>&1 &
     pids+=("$!")
     gpu=$(( (gpu + 1) % 4 ))
