@@ -76,6 +76,14 @@ pub enum Error {
         /// What to do instead.
         help: Option<String>,
     },
+    /// Wrong usage that one rank met and all ranks end with alike.
+    #[error("{message}")]
+    Agreed {
+        /// What is wrong.
+        message: String,
+        /// What to do instead.
+        help: Option<String>,
+    },
     /// A TOML file is wrong; points at the line and lists what is valid.
     #[error(transparent)]
     Config(Box<ConfigError>),
@@ -89,6 +97,19 @@ pub enum Error {
         /// What to do about it.
         help: Option<String>,
     },
+    /// What an earlier command wrote is damaged or gone, and this one cannot do without it.
+    #[error("{}: {message}", path.display())]
+    Damaged {
+        /// The file, or what it holds.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+        /// What to do about it.
+        help: String,
+    },
+    /// A signal came where nothing had to be saved first.
+    #[error("stopped on a signal: run the same command again")]
+    Stopped,
     /// Another live run owns the directory.
     #[error("{} is owned by another run: {owner}", path.display())]
     Owned {
@@ -118,9 +139,11 @@ pub enum Error {
         /// What it said.
         message: String,
     },
-    /// The loss became NaN or infinite; training on would waste the allocation.
-    #[error("the loss is NaN or infinite at epoch {epoch}, step {step}, on {}", listed(images))]
+    /// The loss or the weights became NaN or infinite; training on would waste the allocation.
+    #[error("{what} NaN or infinite at epoch {epoch}, step {step}, on {}", listed(images))]
     NonFinite {
+        /// "the loss is" or "the weights are".
+        what: &'static str,
         /// 0-based epoch.
         epoch: u64,
         /// 0-based step in the epoch.
@@ -179,10 +202,19 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Config(_) | Self::Input { .. } | Self::Owned { .. } | Self::Feature { .. } => Exit::Usage,
-            Self::Io { .. } | Self::Comm(_) | Self::Library { .. } | Self::NonFinite { .. } | Self::Server { .. } => {
-                Exit::Environment
-            }
+            Self::Usage { .. }
+            | Self::Agreed { .. }
+            | Self::Config(_)
+            | Self::Input { .. }
+            | Self::Owned { .. }
+            | Self::Feature { .. } => Exit::Usage,
+            Self::Damaged { .. }
+            | Self::Io { .. }
+            | Self::Comm(_)
+            | Self::Library { .. }
+            | Self::NonFinite { .. }
+            | Self::Server { .. } => Exit::Environment,
+            Self::Stopped => Exit::Stopped,
         }
     }
 
@@ -190,7 +222,10 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Usage { help, .. } | Self::Input { help, .. } | Self::Server { help, .. } => help.clone(),
+            Self::Usage { help, .. } | Self::Agreed { help, .. } | Self::Input { help, .. } | Self::Server { help, .. } => {
+                help.clone()
+            }
+            Self::Damaged { help, .. } => Some(help.clone()),
             Self::Owned { .. } => Some("wait for it, or stop it; a lock whose process is gone is taken over by itself".into()),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free space or choose another folder, then run the same command again: finished work is kept".into())
@@ -205,7 +240,7 @@ impl Error {
                 ))
             }
             Self::Feature { feature } => Some(format!("build with `cargo build --release --features {feature}`")),
-            Self::Config(_) | Self::Io { .. } | Self::Comm(_) | Self::Library { .. } => None,
+            Self::Config(_) | Self::Io { .. } | Self::Comm(_) | Self::Library { .. } | Self::Stopped => None,
         }
     }
 }
@@ -275,7 +310,13 @@ mod tests {
     #[test]
     fn a_loss_that_is_no_number_names_the_images_and_what_is_left() {
         let images = (0..66).map(|n| format!("part1/{n}.jpg")).collect();
-        let error = Error::NonFinite { epoch: 3, step: 17, images, checkpoint: Some("run/checkpoint-3.ckpt".into()) };
+        let error = Error::NonFinite {
+            what: "the loss is",
+            epoch: 3,
+            step: 17,
+            images,
+            checkpoint: Some("run/checkpoint-3.ckpt".into()),
+        };
         let message = error.to_string();
         assert!(
             message.starts_with("the loss is NaN or infinite at epoch 3, step 17, on part1/0.jpg, part1/1.jpg, "),

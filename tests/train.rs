@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use bioscan_hpc::container::{ImageKey, Packs, Reader};
 use bioscan_hpc::random::{Purpose, stream};
 use rand::RngExt;
 use support::{RUN, TinyJob, edit, expect, on_ranks};
@@ -121,6 +122,65 @@ fn a_signal_saves_a_checkpoint_and_ends_with_85_and_the_next_run_goes_on_from_it
         assert_eq!(child.wait().unwrap().code(), Some(85), "after SIG{signal}");
         expect(&mut job.train(ranks), 0);
         assert_eq!(job.results(), undisturbed[ranks - 1], "after SIG{signal} on {ranks} ranks");
+    }
+}
+
+#[test]
+fn told_to_stop_at_any_moment_validation_and_test_among_them_a_run_ends_with_the_same_bytes() {
+    let undisturbed = TinyJob::new("").with_epochs(6);
+    let started = Instant::now();
+    expect(&mut undisturbed.train(2), 0);
+    let whole = started.elapsed();
+    let job = TinyJob::new("").with_epochs(6);
+    let mut rng = stream(21, Purpose::Bootstrap, 0, 0);
+    let mut stopped = 0;
+    for _ in 0..6 {
+        let mut child = start(&mut job.train(2));
+        sleep(whole.mul_f64(rng.random_range(0.2..0.9)));
+        Command::new("kill").args(["-s", "USR1", &child.id().to_string()]).status().unwrap();
+        // Before the program listens, a signal ends it as any other.
+        match child.wait().unwrap().code() {
+            Some(85) => stopped += 1,
+            other => println!("ended with {other:?}"),
+        }
+    }
+    assert!(stopped > 0, "no signal met a run that listened");
+    expect(&mut job.train(2), 0);
+    assert_eq!(job.results(), undisturbed.results());
+}
+
+#[test]
+fn an_image_that_is_damaged_on_one_rank_ends_all_of_them_and_is_named() {
+    // The tenth image is one of validation; the first, of training.
+    for name in ["c1-00.jpg", "c1-09.jpg"] {
+        let job = TinyJob::new("");
+        let packs = job.path("out/images/original_36/packs");
+        let jpeg = Packs::open(&packs).unwrap().read(&ImageKey::new(1, name)).unwrap().unwrap().into_owned();
+        let pack = packs.join("part1.pack");
+        let mut bytes = fs::read(&pack).unwrap();
+        let at = bytes.windows(jpeg.len()).position(|window| window == jpeg).unwrap();
+        bytes[at + jpeg.len() / 2] ^= 0x10;
+        fs::write(&pack, bytes).unwrap();
+        let mut child = job.train(2).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = std::cell::RefCell::new(&mut child);
+        wait_for("the ranks to end", || ended.borrow_mut().try_wait().unwrap().is_some());
+        let output = child.wait_with_output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(6), "{message}");
+        assert!(message.contains(&format!("part1/{name}: ")) && message.contains("bioscan-hpc verify"), "{message}");
+    }
+}
+
+#[test]
+fn images_of_another_dataset_are_refused_before_anything_is_trained() {
+    let (job, other) = (TinyJob::new(""), TinyJob::new(""));
+    edit(&job.path("out/BIOSCAN_Insect_Dataset_metadata.tsv"), |text| text.replace(".jpg", "-x.jpg"));
+    let packs = other.path("out/images/original_36/packs");
+    for ranks in [1, 2] {
+        let output = expect(job.train(ranks).arg("--packs").arg(&packs), 2);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(message.contains("holds none of the 54 train images of `tiny`"), "{message}");
+        assert_eq!(message.matches("holds none").count(), 1, "one message for all ranks: {message}");
     }
 }
 
@@ -258,13 +318,12 @@ fn every_container_and_a_staged_copy_are_the_same_configuration_and_give_the_sam
 
 #[test]
 fn a_checkpoint_is_due_after_minutes_too() {
+    // Seven steps an epoch: on a CPU the clock is looked at after each.
     let job = TinyJob::new("checkpoint_minutes = 1e-6").with_epochs(1);
-    // Seven steps an epoch are fewer than two looks at the clock, so twenty-seven batches of two.
-    edit(&job.file(), |text| text.replace("global_batch = 8", "global_batch = 2"));
     expect(&mut job.train(1), 0);
     let names: Vec<String> =
         checkpoints(&job).iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
-    assert_eq!(names, ["checkpoint-00000-0000016.ckpt", "checkpoint-00001-0000000.ckpt"]);
+    assert_eq!(names, ["checkpoint-00000-0000007.ckpt", "checkpoint-00001-0000000.ckpt"]);
 }
 
 #[test]
@@ -356,6 +415,15 @@ fn every_option_of_the_step_trains_and_is_another_configuration() {
         edit(&job.file(), |text| text.replace(option, ""));
         assert!(String::from_utf8_lossy(&expect(&mut train_small(&job, 1), 2).stderr).contains("recipe."));
     }
+    for option in
+        ["momentum = 0.5", "nesterov = false", "weight_decay = 0.1", "milestones = [0]", "milestones = [0]\nlr_decay = 0.5"]
+    {
+        assert_ne!(first_loss(&small("test_resnet", option, 1)), reference, "{option}");
+    }
+    // These change nothing on a CPU, and so no number.
+    let gpu_alone =
+        small("test_resnet", "precision = \"tf32\"\ndeterministic = true\nranks = { timeout_s = 60, poll_us = 0 }", 1);
+    assert_eq!(first_loss(&gpu_alone), reference);
     let local = small("test_resnet", "batch_norm = \"local\"", 2);
     let record = fs::read_to_string(local.path("out/runs/tiny-test_resnet-CE-s1/test.json")).unwrap();
     assert!(record.contains("each of 2 ranks by the statistics of its share; rank 0's running ones"), "{record}");

@@ -168,8 +168,9 @@ fn answer(context: Context, value: &impl Serialize, words: impl FnOnce() -> Stri
 /// Tells the person what went wrong, and the other ranks that it did.
 fn fail(error: Error) -> ExitCode {
     let exit = error.exit();
-    // Wrong usage is wrong on every rank alike: one message is enough. Anything else may be this rank's alone.
-    let shared = exit == Exit::Usage;
+    // What the ranks agreed on, and wrong usage before they met, is every rank's alike: one message is enough. Anything else may be this
+    // rank's alone.
+    let shared = matches!(error, Error::Agreed { .. }) || exit == Exit::Usage && !comm::is_up();
     if comm::speaks_for_all() || !shared {
         eprint!("{}", message(error));
     }

@@ -119,7 +119,7 @@ impl Place {
             threads: world.threads(job.train.threads),
             stop: StopFlag::listen()?,
             packs: self.packs.clone(),
-            stage: self.stage.as_deref().map(stage_folder).transpose()?,
+            stage: world.agree(self.stage.as_deref().map(stage_folder).transpose())?,
         })
     }
 }
@@ -169,7 +169,7 @@ fn stage_folder(named: &OsStr) -> Result<PathBuf> {
 /// The GPU that this rank computes on.
 #[cfg(feature = "mpi")]
 fn gpu_of(world: &World) -> Result<usize> {
-    if world.size() == 1 { Ok(0) } else { crate::comm::nccl::gpu_of_this_rank() }
+    if world.size() == 1 { Ok(0) } else { crate::comm::nccl::gpu_of_this_rank(world) }
 }
 
 /// The GPU of a process alone.

@@ -13,6 +13,7 @@ pub mod host_tensor;
 mod mpi_ranks;
 #[cfg(all(feature = "mpi", feature = "torch"))]
 pub mod nccl;
+mod place;
 #[cfg(all(feature = "mpi", feature = "torch"))]
 pub mod process_group;
 #[cfg(all(feature = "mpi", feature = "torch"))]
@@ -27,6 +28,8 @@ use std::mem::ManuallyDrop;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub use place::Place;
 
 use crate::error::{Error, Exit, Result};
 
@@ -54,6 +57,7 @@ pub fn speaks_for_all() -> bool {
 /// Not `Send`: MPI collectives belong to one thread, so that every rank makes them in the same order.
 pub struct World {
     ranks: Ranks,
+    place: Place,
 }
 
 enum Ranks {
@@ -66,7 +70,7 @@ impl World {
     /// A world of one, whatever launched this process.
     #[must_use]
     pub fn alone() -> Self {
-        Self { ranks: Ranks::One }
+        Self { ranks: Ranks::One, place: Place::ALONE }
     }
 
     /// The world the launcher made. Initialises MPI only where a launcher says that there are ranks.
@@ -74,7 +78,11 @@ impl World {
         match launched_as() {
             None => Ok(Self::alone()),
             #[cfg(feature = "mpi")]
-            Some(_) => Ok(Self { ranks: Ranks::Mpi(mpi_ranks::MpiRanks::connect()?) }),
+            Some(_) => {
+                let mut world = Self { ranks: Ranks::Mpi(mpi_ranks::MpiRanks::connect()?), place: Place::ALONE };
+                world.place = Place::among(&world.all_gather(&place::Seat::here())?, world.rank());
+                Ok(world)
+            }
             #[cfg(not(feature = "mpi"))]
             Some((_, 1)) => Ok(Self::alone()),
             // Going on would let every rank believe that it is alone and write the same files.
@@ -109,15 +117,20 @@ impl World {
         self.rank() == 0
     }
 
-    /// Threads this rank may keep busy: `setting`, or where that is 0 what Slurm gave each task, or else this host's cores shared by
-    /// the ranks on it.
+    /// This rank among those of its host.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Threads this rank may keep busy: `setting`, or where that is 0 what Slurm gave each task, or else the cores it is bound to, shared
+    /// by the ranks that may use them too.
     #[must_use]
     pub fn threads(&self, setting: usize) -> usize {
         let number = |name: &str| std::env::var(name).ok()?.parse().ok().filter(|&count: &usize| count > 0);
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let neighbours = || ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"].into_iter().find_map(number).unwrap_or(self.size());
         let given = (setting > 0).then_some(setting).or_else(|| number("SLURM_CPUS_PER_TASK"));
-        given.unwrap_or_else(|| (cores() / neighbours()).max(1))
+        given.unwrap_or_else(|| (cores() / self.place.sharing).max(1))
     }
 
     /// Waits until every rank is here.
@@ -196,7 +209,7 @@ impl World {
         let mut bytes = encode(&first.unwrap_or_default())?;
         self.broadcast(&mut bytes)?;
         let (message, help) = decode(&bytes);
-        outcome.and(Err(Error::Usage { message, help }))
+        Err(Error::Agreed { message, help })
     }
 
     /// Sends `message` to another rank.
@@ -231,10 +244,11 @@ impl World {
         serde_json::from_slice(&bytes).map_err(refused)
     }
 
-    /// Ends this process's part. After an error that the other ranks do not share MPI stays up, because a rank that finalises alone
-    /// waits for the others for ever: the command line then ends them all.
+    /// Ends this process's part. After an error that the ranks did not [agree](Self::agree) on MPI stays up, because a rank that finalises
+    /// alone waits for the others for ever: the command line then ends them all.
     pub fn leave<T>(self, outcome: Result<T>) -> Result<T> {
-        if matches!(&outcome, Err(error) if error.exit() != Exit::Usage) {
+        let alone_with_it = matches!(&outcome, Err(error) if !matches!(error, Error::Agreed { .. }));
+        if alone_with_it && self.size() > 1 {
             let _left_open = ManuallyDrop::new(self);
         }
         outcome
@@ -255,9 +269,22 @@ impl World {
 #[must_use]
 pub fn whereabouts(at: &str) -> String {
     let rank = launched_as().map_or_else(String::new, |(rank, size)| format!("rank {rank} of {size} on "));
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let at = if at.is_empty() { String::new() } else { format!(", at {at}") };
-    format!("{rank}{}{at}", host.trim())
+    format!("{rank}{}{at}", hostname())
+}
+
+/// What the kernel calls this host.
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+/// Whether MPI is up in this process: between [`World::connect`] and the end of its world.
+#[must_use]
+pub fn is_up() -> bool {
+    #[cfg(feature = "mpi")]
+    return mpi_ranks::is_up();
+    #[cfg(not(feature = "mpi"))]
+    false
 }
 
 /// Ends this process, and under MPI all ranks, with `code`.

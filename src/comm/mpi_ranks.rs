@@ -117,15 +117,21 @@ impl MpiRanks {
     }
 }
 
-/// Takes all ranks down with `code` if MPI is up; returns where it is not.
-pub(super) fn abort_if_running(code: u8) {
+/// Whether MPI is initialised and not yet finalised.
+pub(super) fn is_up() -> bool {
     let (mut initialised, mut finalised) = (0, 0);
-    // SAFETY: both queries are allowed at any time and from any thread; abort only while MPI is up.
+    // SAFETY: both queries are allowed at any time and from any thread.
     unsafe {
         mpi::ffi::MPI_Initialized(&raw mut initialised);
         mpi::ffi::MPI_Finalized(&raw mut finalised);
-        if initialised != 0 && finalised == 0 {
-            mpi::ffi::MPI_Abort(mpi::ffi::RSMPI_COMM_WORLD, i32::from(code));
-        }
+    }
+    initialised != 0 && finalised == 0
+}
+
+/// Takes all ranks down with `code` if MPI is up; returns where it is not.
+pub(super) fn abort_if_running(code: u8) {
+    if is_up() {
+        // SAFETY: MPI is up, and stays so: only the thread that made the world ends it, and that one is here or waits for this one.
+        unsafe { mpi::ffi::MPI_Abort(mpi::ffi::RSMPI_COMM_WORLD, i32::from(code)) };
     }
 }

@@ -31,16 +31,13 @@ fn plugin() -> Result<PathBuf> {
 ///
 /// # Errors
 /// Wrong usage where the plug-in is missing, or the node has more ranks than GPUs, which NCCL cannot serve.
-pub fn gpu_of_this_rank() -> Result<usize> {
+pub fn gpu_of_this_rank(world: &World) -> Result<usize> {
     plugin()?;
     let visible = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
-    let number = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
-    let rank = number(["OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"]).unwrap_or(0);
-    let ranks = number(["OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"]).unwrap_or(1);
-    place(rank, ranks, visible)
+    gpu_of(world.place().local_rank, world.place().local_size, visible)
 }
 
-fn place(rank: usize, ranks: usize, visible: usize) -> Result<usize> {
+fn gpu_of(rank: usize, ranks: usize, visible: usize) -> Result<usize> {
     // Slurm with a GPU a task shows each rank its own alone.
     if visible == 1 {
         return Ok(0);
@@ -72,13 +69,13 @@ struct Rendezvous(*mut bridge::Rendezvous);
 impl Rendezvous {
     /// Collective.
     fn of(world: &World, timeout_ms: u64) -> Result<Self> {
-        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let hostname = super::hostname();
         let mut opened = None;
         let mut address = Vec::new();
         if world.is_root() {
-            let (rendezvous, port) = Self::at(hostname.trim(), 0, timeout_ms)?;
+            let (rendezvous, port) = Self::at(&hostname, 0, timeout_ms)?;
             opened = Some(rendezvous);
-            address = format!("{} {port}", hostname.trim()).into_bytes();
+            address = format!("{hostname} {port}").into_bytes();
         }
         world.broadcast(&mut address)?;
         if let Some(opened) = opened {
@@ -111,9 +108,9 @@ mod tests {
 
     #[test]
     fn the_ranks_of_a_node_take_its_gpus_in_turn() {
-        assert_eq!([0, 1, 3].map(|rank| place(rank, 4, 4).unwrap()), [0, 1, 3]);
-        assert_eq!(place(3, 4, 1).unwrap(), 0, "Slurm shows each rank its own GPU alone");
-        let refused = place(1, 3, 2).unwrap_err();
+        assert_eq!([0, 1, 3].map(|rank| gpu_of(rank, 4, 4).unwrap()), [0, 1, 3]);
+        assert_eq!(gpu_of(3, 4, 1).unwrap(), 0, "Slurm shows each rank its own GPU alone");
+        let refused = gpu_of(1, 3, 2).unwrap_err();
         assert!(refused.to_string().contains("3 ranks on this node share 2 GPUs"));
     }
 

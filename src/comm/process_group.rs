@@ -61,7 +61,7 @@ impl<'world> ProcessGroup<'world> {
 
     /// Adds up `tensor` over all ranks, in place; every rank ends with the same bits.
     ///
-    /// Takes a contiguous tensor in main memory, of the same shape on all ranks: floats of 16, 32 or 64 bits, or integers.
+    /// Takes a contiguous tensor in main memory, or on the GPUs of a group with NCCL, of the same shape on all ranks: floats of 16, 32 or 64 bits, or integers.
     ///
     /// # Errors
     /// For any other tensor, and when not all ranks arrive before the time-out.

@@ -29,6 +29,11 @@ impl StopFlag {
         Self(Arc::new(AtomicBool::new(false)))
     }
 
+    /// Raises it, as a signal would.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     /// Whether to stop at the next boundary.
     #[must_use]
     pub fn raised(&self) -> bool {

@@ -47,6 +47,32 @@ pub fn sgd_step(parameters: &[Tensor], velocities: &[Tensor], step: SgdStep) -> 
     bridge::outcome(message).map_err(|error| Error::library("libtorch", error))
 }
 
+/// How a GPU computes with 32-bit floats; a CPU knows one way alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arithmetic {
+    /// Products from 10 bits of mantissa.
+    pub tf32: bool,
+    /// Kernels whose result varies are passed over where there is another.
+    pub deterministic: bool,
+}
+
+impl Arithmetic {
+    /// From now on, for the whole process. libtorch begins with TF32 in convolutions.
+    pub fn set(self) {
+        // SAFETY: sets flags that libtorch reads where it chooses a kernel.
+        unsafe { bridge::bioscan_set_arithmetic(self.tf32, self.deterministic) }
+    }
+
+    /// What libtorch has been told.
+    #[must_use]
+    pub fn now() -> Self {
+        let mut now = Self::default();
+        // SAFETY: both places are live for the length of the call.
+        unsafe { bridge::bioscan_arithmetic(&raw mut now.tf32, &raw mut now.deterministic) };
+        now
+    }
+}
+
 /// Computes `work` with convolutions and matrix products in bfloat16 and all else as PyTorch's autocast has it; parameters stay
 /// float32, and so do their gradients. The backward pass follows the kinds of the forward pass and needs no such care.
 pub fn in_bfloat16<T>(device: Device, work: impl FnOnce() -> T) -> T {
@@ -119,6 +145,14 @@ mod tests {
         assert_eq!(weight.grad().kind(), Kind::Float);
         assert!(std::panic::catch_unwind(|| in_bfloat16(Device::Cpu, || panic!("inside"))).is_err());
         assert_eq!(product().kind(), Kind::Float);
+    }
+
+    #[test]
+    fn libtorch_computes_as_it_was_told() {
+        for arithmetic in [Arithmetic { tf32: true, deterministic: true }, Arithmetic::default()] {
+            arithmetic.set();
+            assert_eq!(Arithmetic::now(), arithmetic);
+        }
     }
 
     #[test]

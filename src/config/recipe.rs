@@ -40,6 +40,10 @@ pub struct Recipe {
     pub crop: Crop,
     /// Precision of the arithmetic in training; validation and test are always in 32 bits.
     pub precision: Precision,
+    /// On a GPU only kernels are taken whose sums come in the same order each time, where libtorch has such, and its log names those without;
+    /// some of them are slower. A CPU adds in the same order anyway. cuBLAS wants `CUBLAS_WORKSPACE_CONFIG=:4096:8` in the environment.
+    #[serde(skip_serializing_if = "is_false")]
+    pub deterministic: bool,
     /// Images and the weights of convolutions lie in memory with the channels of a pixel side by side. Pays on a GPU in 16 bits;
     /// recorded, because a sum's last bits depend on it.
     pub channels_last: bool,
@@ -79,6 +83,7 @@ impl Default for Recipe {
             focal_gamma: 2.0,
             crop: Crop::default(),
             precision: Precision::Float32,
+            deterministic: false,
             channels_last: false,
             batch_norm: BatchNorm::Sync,
             threads: 0,
@@ -168,11 +173,17 @@ impl Recipe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit floats throughout: the reference.
+    /// 32-bit floats throughout: the reference. On a GPU also where libtorch itself would take TF32.
     Float32,
+    /// 32-bit floats whose products a GPU forms from 10 bits of mantissa (TF32), in convolutions and matrices. The same as `float32` on a CPU.
+    Tf32,
     /// Convolutions and matrix products in 16 bits with the exponent of 32; weights, gradients and all else in 32. Made for GPUs; a CPU
     /// without 16-bit instructions takes about twelve times as long.
     BFloat16,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Whose statistics BatchNorm normalises by, where there are several ranks.

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tch::{Device, Kind, Tensor};
 
+use crate::comm::tensor_ext::Arithmetic;
 use crate::config::{Crop, Fit};
 use crate::container::Refused;
 use crate::error::{Error, Result};
@@ -44,6 +45,7 @@ impl<'a> Scorer<'a> {
     /// For a pool of `threads` threads.
     pub fn new(classifier: &'a Classifier, cropper: Option<&'a Cropper<'a>>, inputs: &'a Inputs, threads: usize) -> Result<Self> {
         let Classifier { model, classes, crop, device } = classifier;
+        Arithmetic::default().set();
         let twins = (0..threads).map(|_| model.twin().map(Mutex::new)).collect::<Result<_>>()?;
         Ok(Self { crop, classes: classes.len(), device: *device, cropper, inputs, twins })
     }

@@ -71,6 +71,15 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result
     staged.publish()
 }
 
+/// Removes the file at `path`, durably, where there is one.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).at("remove", path),
+        Ok(()) => sync_folder(folder_of(path)),
+    }
+}
+
 /// Removes what killed writers left in `folder` (not below it). Call it only as the folder's owner.
 pub fn remove_unfinished(folder: &Path) -> Result<()> {
     if !folder.is_dir() {

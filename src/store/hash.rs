@@ -26,8 +26,13 @@ pub fn of_file(path: &Path) -> Result<String> {
 
 /// Writes `bytes` to `path` with its seal beside it, the seal first.
 pub fn write_sealed(path: &Path, bytes: &[u8]) -> Result<()> {
-    atomic::write(&seal_of(path), format!("{}\n", of_bytes(bytes)).as_bytes())?;
+    seal(path, &of_bytes(bytes))?;
     atomic::write(path, bytes)
+}
+
+/// Writes the seal of a file that will have this blake3.
+pub fn seal(path: &Path, blake3: &str) -> Result<()> {
+    atomic::write(&seal_of(path), format!("{blake3}\n").as_bytes())
 }
 
 /// The bytes of a sealed file; `None` where the file or its seal is missing or the two disagree.

@@ -20,7 +20,7 @@ use crate::store::atomic;
 use crate::store::codec::Format;
 use crate::train::metrics::EpochMetrics;
 
-const FORMAT: Format = Format { magic: *b"BHPCCKPT", version: 2 };
+const FORMAT: Format = Format { magic: *b"BHPCCKPT", version: 3 };
 const CHECKSUM: usize = 32;
 /// The last one and, should it turn out damaged, the one before.
 const KEPT: usize = 2;
@@ -39,7 +39,7 @@ pub struct Position {
     pub sums: Vec<Row>,
     /// The finished epochs.
     pub history: Vec<EpochMetrics>,
-    /// The best epoch so far, whose weights are in `best.safetensors`.
+    /// The best epoch so far.
     pub best: Option<Best>,
     /// The steps that moved no weight because their loss was no number.
     pub skipped: Vec<Skipped>,
@@ -66,12 +66,14 @@ pub struct Skipped {
 }
 
 /// The best epoch so far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// 0-based.
     pub epoch: u64,
     /// Its validation top-1.
     pub top1: f64,
+    /// blake3 of its weights' file. Known to rank 0, which writes it.
+    pub weights: String,
 }
 
 impl Position {
@@ -168,12 +170,21 @@ impl Checkpoint {
         Ok(all_in(folder)?.into_iter().next().map(|(_, path)| path))
     }
 
-    /// The newest intact checkpoint in `folder`; a damaged one is passed over, aloud.
-    pub fn load_newest(folder: &Path) -> Result<Option<Self>> {
+    /// The newest intact checkpoint in `folder`, and its path. A damaged one is set aside, aloud, so that it counts no more among those
+    /// that are kept; only the owner of the folder may call this.
+    ///
+    /// # Errors
+    /// What keeps an intact one from being read: the disk, or another version's format. Training anew then would throw work away.
+    pub fn take_newest(folder: &Path) -> Result<Option<(PathBuf, Self)>> {
         for (_, path) in all_in(folder)? {
             match Self::load(&path) {
-                Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(error) => tracing::warn!("{error}; falling back to the checkpoint before"),
+                Err(error @ Error::Damaged { .. }) => {
+                    tracing::warn!("{error}; falling back to the checkpoint before");
+                    let mut aside = path.clone().into_os_string();
+                    aside.push(".damaged");
+                    fs::rename(&path, &aside).at("rename", &path)?;
+                }
+                loaded => return loaded.map(|checkpoint| Some((path, checkpoint))),
             }
         }
         Ok(None)
@@ -184,10 +195,14 @@ impl Checkpoint {
         start.get(8..16) == Some(&FORMAT.magic)
     }
 
-    /// Reads the one at `path`; a damaged one is an input error.
+    /// Reads the one at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where its checksum says so; an input error for one of another version.
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).at("read", path)?;
-        let damaged = || Error::input(path, "damaged checkpoint");
+        let help = "it is left out where a run goes on; the one before it is beside it";
+        let damaged = || Error::Damaged { path: path.into(), message: "a damaged checkpoint".into(), help: help.into() };
         let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or_else(damaged)?;
         if blake3::hash(content).as_bytes() != checksum {
             return Err(damaged());
@@ -258,7 +273,7 @@ mod tests {
             checkpoint(epoch, step).save(folder.path()).unwrap();
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-        let newest = Checkpoint::load_newest(folder.path()).unwrap().unwrap();
+        let (_, newest) = Checkpoint::take_newest(folder.path()).unwrap().unwrap();
         assert_eq!((newest.position.epoch, newest.position.step), (10, 5));
         let model = newest.under("model/");
         assert_eq!((model[0].0.as_str(), model[0].1.size()), ("w", vec![3, 1]));
@@ -279,12 +294,44 @@ mod tests {
         });
         for bytes in damaged.chain([Vec::new(), intact[..intact.len() / 2].to_vec()]) {
             fs::write(&newest, bytes).unwrap();
-            assert_eq!(Checkpoint::load_newest(folder.path()).unwrap().unwrap().position.step, 1);
+            assert_eq!(Checkpoint::take_newest(folder.path()).unwrap().unwrap().1.position.step, 1);
         }
     }
 
     #[test]
+    fn damaged_ones_do_not_count_among_those_that_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let newest = |folder: &Path| Checkpoint::take_newest(folder).unwrap().map(|(_, newest)| newest.position.step);
+        for step in [1_000, 2_000] {
+            checkpoint(3, step).save(folder.path()).unwrap();
+            let path = folder.path().join(format!("checkpoint-00003-{step:07}.ckpt"));
+            fs::write(path, b"not what was written").unwrap();
+        }
+        assert_eq!(newest(folder.path()), None);
+        // The run begins anew, at lower numbers, and these are kept all the same.
+        checkpoint(0, 5).save(folder.path()).unwrap();
+        assert_eq!(newest(folder.path()), Some(5));
+    }
+
+    #[test]
+    fn one_of_another_version_ends_the_run_instead_of_beginning_it_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        checkpoint(0, 1).save(folder.path()).unwrap();
+        let path = folder.path().join("checkpoint-00000-0000001.ckpt");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.truncate(bytes.len() - CHECKSUM);
+        // Behind the length and the magic word.
+        bytes[16] += 1;
+        let checksum = blake3::hash(&bytes);
+        bytes.extend(checksum.as_bytes());
+        fs::write(&path, &bytes).unwrap();
+        let error = Checkpoint::take_newest(folder.path()).err().unwrap();
+        assert!(error.to_string().contains("but this program reads version"), "{error}");
+        assert!(path.exists());
+    }
+
+    #[test]
     fn an_empty_folder_has_no_checkpoint() {
-        assert!(Checkpoint::load_newest(tempfile::tempdir().unwrap().path()).unwrap().is_none());
+        assert!(Checkpoint::take_newest(tempfile::tempdir().unwrap().path()).unwrap().is_none());
     }
 }

@@ -36,6 +36,32 @@ impl RunDirectory {
         self.file("best.safetensors")
     }
 
+    /// Where new best weights wait until a checkpoint speaks of them.
+    #[must_use]
+    fn next_weights(&self) -> PathBuf {
+        self.file("best.safetensors.next")
+    }
+
+    /// Writes weights that are the best so far, to be taken by [`RunDirectory::take_best`] once a checkpoint names their hash: until then
+    /// those before are the best, to whoever goes on from here.
+    pub fn offer_best(&self, weights: &[u8]) -> Result<()> {
+        atomic::write(&self.next_weights(), weights)
+    }
+
+    /// Makes the weights of this blake3 the run's best, where they wait; any others that wait belong to no checkpoint, and go.
+    pub fn take_best(&self, blake3: &str) -> Result<()> {
+        let next = self.next_weights();
+        if !next.is_file() {
+            return Ok(());
+        }
+        if hash::of_file(&next)? != blake3 {
+            return atomic::remove(&next);
+        }
+        let best = self.best_weights();
+        hash::seal(&best, blake3)?;
+        atomic::publish(&next, &best)
+    }
+
     /// Takes up a run of `config`: writes `config.toml`, or refuses where the folder holds a run of another configuration.
     pub fn claim(&self, config: &RunConfig) -> Result<()> {
         let path = self.file("config.toml");
@@ -47,6 +73,7 @@ impl RunDirectory {
                 let message = format!("holds a run of another configuration; there → now: {}", differences.join("; "));
                 return Err(Error::input(&self.0, message).with_help(help));
             }
+            return Ok(());
         }
         atomic::write(&path, config.to_toml()?.as_bytes())
     }

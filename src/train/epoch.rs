@@ -7,8 +7,8 @@ use tch::{Device, Kind, Tensor};
 use crate::comm::batch_norm::SharedStatistics;
 use crate::comm::shares::{loss_scale, zero_loss};
 use crate::comm::signals::StopFlag;
-use crate::comm::tensor_ext::{channels_last, in_bfloat16};
-use crate::config::{OnNonFinite, Precision, RunConfig};
+use crate::comm::tensor_ext::{Arithmetic, channels_last, in_bfloat16};
+use crate::config::{OnNonFinite, Precision, Recipe, RunConfig};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::telemetry::{Clock, Phase, Progress, doing};
@@ -22,8 +22,8 @@ use crate::train::parallel::{Averaging, Team};
 use crate::train::schedule::learning_rate;
 use crate::train::sums::Sums;
 
-/// Steps between two looks at the sums: on a GPU a look waits for the step, so not in each; but a loss that is no number must not train
-/// on for long.
+/// Steps between two looks at the sums on a GPU, where a look waits for the step, so not in each; but a loss that is no number must not
+/// train on for long.
 const LOOK: u64 = 16;
 /// So many steps skipped one after the other are no accident of a batch: the weights themselves are lost.
 const MOST_SKIPPED: usize = 16;
@@ -89,6 +89,7 @@ impl Trainer<'_> {
         let progress = Progress::start(order.len() as u64, "images").named(name).resumed_at(done);
         let mut sums = Sums::of(position, self.team.world, self.device)?;
         let mut ballot = self.team.ballot();
+        let look = if self.device == Device::Cpu { 1 } else { LOOK };
         std::thread::scope(|scope| {
             let mut batches = source.stream(scope, self.pool, plan, Views::Random { seed, epoch });
             for batch in steps.iter().skip(behind) {
@@ -109,13 +110,14 @@ impl Trainer<'_> {
                 let stop = ballot.vote(self.stop.raised())?;
                 // Never where `checkpoint_steps` is 0: no step but the zeroth is a multiple of it.
                 let due = position.step.is_multiple_of(recipe.checkpoint_steps);
-                if stop || due || position.step.is_multiple_of(LOOK) {
+                if stop || due || position.step.is_multiple_of(look) {
                     let old = !minutes.is_zero() && keeper.age() >= minutes;
                     let old = self.settle(&sums, source, &steps, position, old)?;
                     let totals = position.totals();
                     progress.say(format!("loss {:.4}", totals.loss / totals.seen));
                     clock.lap(Phase::Communicating);
                     if stop || due || old {
+                        self.ensure_finite(source, &steps, position)?;
                         keeper.save(&self.checkpoint(position), None)?;
                         clock.lap(Phase::Checkpointing);
                     }
@@ -126,6 +128,7 @@ impl Trainer<'_> {
                 }
             }
             self.settle(&sums, source, &steps, position, false)?;
+            self.ensure_finite(source, &steps, position)?;
             // A signal that came with the last step must not wait until the validation is over.
             let stop = ballot.settle()?;
             clock.lap(Phase::Communicating);
@@ -145,6 +148,8 @@ impl Trainer<'_> {
         lr: f64,
         sums: &mut Sums,
     ) -> Result<bool> {
+        let Recipe { precision, deterministic, .. } = self.config.recipe;
+        Arithmetic { tf32: precision == Precision::Tf32, deterministic }.set();
         self.sgd.clear_gradients()?;
         let skips = self.config.recipe.on_nonfinite == OnNonFinite::Skip;
         let before = if skips { copies(self.model.buffers())? } else { vec![] };
@@ -188,7 +193,7 @@ impl Trainer<'_> {
             None => self.model.forward(&images, true),
         };
         let logits = match recipe.precision {
-            Precision::Float32 => forward()?,
+            Precision::Float32 | Precision::Tf32 => forward()?,
             Precision::BFloat16 => in_bfloat16(self.device, forward)?.f_to_kind(Kind::Float).map_err(libtorch)?,
         };
         let mut losses = per_sample(self.config.id.loss, recipe.focal_gamma, &logits, &labels);
@@ -206,11 +211,19 @@ impl Trainer<'_> {
         let lost = all_skipped(&position.skipped, Skipped { epoch, step: last }, steps.len() as u64);
         match look.first_bad.or(lost.then_some(last)) {
             None => Ok(look.due),
-            Some(step) => {
-                let images = source.names(steps.get(step as usize).copied().unwrap_or_default());
-                Err(Error::NonFinite { epoch, step, images, checkpoint: None })
-            }
+            Some(step) => Err(non_finite("the loss is", epoch, step, source, steps)),
         }
+    }
+
+    /// A loss tells of the step before it; what a checkpoint is to keep, or an epoch to hand on, is looked at itself.
+    fn ensure_finite(&self, source: &Source, steps: &[&[usize]], position: &Position) -> Result<()> {
+        let weights = self.model.state().into_iter().map(|(_, tensor)| tensor).filter(Tensor::is_floating_point);
+        let finite = weights.map(|tensor| tensor.f_isfinite()?.f_all()).collect::<Result<Vec<_>, _>>();
+        let all = finite.and_then(|each| Tensor::f_stack(&each, 0)?.f_all()).map_err(libtorch)?;
+        if all.int64_value(&[]) != 0 {
+            return Ok(());
+        }
+        Err(non_finite("the weights are", position.epoch, position.step.saturating_sub(1), source, steps))
     }
 
     /// The run as it stands.
@@ -236,6 +249,12 @@ impl Seen {
     fn detached(self) -> Self {
         Self { losses: self.losses.detach(), logits: self.logits.detach(), labels: self.labels }
     }
+}
+
+/// What ends a run at `step`, of whose `steps` this epoch is made.
+fn non_finite(what: &'static str, epoch: u64, step: u64, source: &Source, steps: &[&[usize]]) -> Error {
+    let images = source.names(steps.get(step as usize).copied().unwrap_or_default());
+    Error::NonFinite { what, epoch, step, images, checkpoint: None }
 }
 
 fn copies(tensors: Vec<(String, Tensor)>) -> Result<Vec<Tensor>> {

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::comm::World;
+use crate::comm::signals::StopFlag;
+use crate::comm::tensor_ext::Arithmetic;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, Threshold, likeliest, original, thresholds};
@@ -56,6 +58,8 @@ pub struct Examiner<'a> {
     pub device: Device,
     /// Decodes the images.
     pub pool: &'a rayon::ThreadPool,
+    /// Raised by a signal.
+    pub stop: &'a StopFlag,
 }
 
 /// What the model makes of one image.
@@ -70,6 +74,9 @@ struct Scored<'a> {
 impl Examiner<'_> {
     /// Examines `source`, each image exactly once whatever the number of ranks, counting average-k under `thresholds`; `None` on all
     /// ranks but 0.
+    ///
+    /// # Errors
+    /// Besides what the images and the ranks meet, [`Error::Stopped`] on all ranks where one is told to stop before the end.
     pub fn examine(&self, source: &Source, thresholds: &[Threshold]) -> Result<Option<Examination>> {
         let mut seen = Accumulator::new(self.classes, &DEFAULT_KS).with_thresholds(thresholds);
         let mut predictions = Vec::new();
@@ -125,16 +132,23 @@ impl Examiner<'_> {
         Ok(DEFAULT_KS.into_iter().zip(lambdas).map(|(k, lambda)| Threshold { k, lambda }).collect())
     }
 
-    /// Hands this rank's images to `take`; returns the sum of their losses.
+    /// Hands this rank's images to `take`; returns the sum of their losses. Collective: the ranks agree before each batch whether to go on.
     fn for_each(&self, source: &Source, mut take: impl FnMut(Scored<'_>)) -> Result<f64> {
         let share = Share { rank: self.world.rank(), world: self.world.size() };
         let mine = share.of(&(0..source.samples.len()).collect::<Vec<_>>());
         let plan: Vec<Order> = mine.chunks(BATCH).map(|part| Order { indices: part.to_vec(), global: part.len() }).collect();
         let progress = Progress::start(mine.len() as u64, "images");
         let mut sum = 0.0;
+        // Figures are of full precision, whatever the steps between are.
+        Arithmetic { tf32: false, deterministic: self.config.recipe.deterministic }.set();
+        let most = source.samples.len().div_ceil(self.world.size()).div_ceil(BATCH);
         std::thread::scope(|scope| {
-            for batch in source.stream(scope, self.pool, plan, Views::Centre) {
-                let batch = batch?;
+            let mut batches = source.stream(scope, self.pool, plan, Views::Centre);
+            for _ in 0..most {
+                if self.world.all_max(u64::from(self.stop.raised())) > 0 {
+                    return Err(Error::Stopped);
+                }
+                let Some(batch) = batches.next().transpose()? else { continue };
                 let (images, labels) = batch.tensors(self.device)?;
                 tch::no_grad(|| {
                     let logits = self.model.scores(&images)?;

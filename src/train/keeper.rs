@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tch::{Device, Tensor};
 
 use crate::error::{Error, IoContext, Result};
-use crate::store::hash;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::directory::RunDirectory;
 
@@ -41,8 +40,8 @@ impl<'a> Keeper<'a> {
         self.last.elapsed()
     }
 
-    /// Saves `checkpoint`, and before it `best`, the best weights as a safetensors file, where the checkpoint is the first that knows of
-    /// them: a checkpoint never speaks of weights that are not there.
+    /// Saves `checkpoint`, and with it `best`, the best weights as a safetensors file, where the checkpoint is the first that knows of
+    /// them: a checkpoint never speaks of weights that are not there, nor do they take the place of the ones before any sooner.
     ///
     /// # Errors
     /// Those of the checkpoint before; this one's come out of the next call or of [`Keeper::settle`].
@@ -54,9 +53,12 @@ impl<'a> Keeper<'a> {
         let copy = Checkpoint { position: checkpoint.position.clone(), tensors: on_host(&checkpoint.tensors, &mut self.spare)? };
         let write = move || {
             if let Some(best) = best {
-                hash::write_sealed(&directory.best_weights(), &best)?;
+                directory.offer_best(&best)?;
             }
             copy.save(directory.path())?;
+            if let Some(best) = &copy.position.best {
+                directory.take_best(&best.weights)?;
+            }
             Ok(copy.tensors)
         };
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(write);
@@ -102,7 +104,8 @@ fn on_host(tensors: &[(String, Tensor)], spare: &mut Named) -> Result<Named> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::checkpoint::Position;
+    use crate::store::hash;
+    use crate::train::checkpoint::{Best, Position};
 
     fn checkpoint(step: u64) -> Checkpoint {
         let weight = Tensor::from_slice(&[step as f32, 2.0]);
@@ -115,18 +118,39 @@ mod tests {
         let directory = RunDirectory::at(folder.path());
         let mut keeper = Keeper::of(Some(&directory));
         let mut first = checkpoint(1);
+        first.position.best = Some(Best { epoch: 0, top1: 0.5, weights: hash::of_bytes(b"weights") });
         keeper.save(&first, Some(b"weights".to_vec())).unwrap();
         // Training goes on and moves the weights while the thread writes.
         let _ = first.tensors[0].1.fill_(9.0);
         keeper.settle().unwrap();
-        let saved = Checkpoint::load_newest(folder.path()).unwrap().unwrap();
+        let (_, saved) = Checkpoint::take_newest(folder.path()).unwrap().unwrap();
         assert_eq!(Vec::<f32>::try_from(&saved.tensors[0].1).unwrap(), [1.0, 2.0]);
         assert_eq!(hash::read_sealed(&directory.best_weights()).unwrap().unwrap(), b"weights");
         let place = keeper.spare[0].1.data_ptr();
         keeper.save(&checkpoint(2), None).unwrap();
         keeper.settle().unwrap();
         assert_eq!(keeper.spare[0].1.data_ptr(), place);
-        assert_eq!(Checkpoint::load_newest(folder.path()).unwrap().unwrap().position.step, 2);
+        assert_eq!(Checkpoint::take_newest(folder.path()).unwrap().unwrap().1.position.step, 2);
+    }
+
+    #[test]
+    fn weights_are_the_best_once_a_checkpoint_names_them_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::at(folder.path());
+        let best = || hash::read_sealed(&directory.best_weights()).unwrap();
+        directory.offer_best(b"first").unwrap();
+        directory.take_best(&hash::of_bytes(b"first")).unwrap();
+        assert_eq!(best().unwrap(), b"first");
+        // A power cut behind this line: the checkpoint still names the first, and the run goes on with them.
+        directory.offer_best(b"second").unwrap();
+        directory.take_best(&hash::of_bytes(b"first")).unwrap();
+        assert_eq!(best().unwrap(), b"first");
+        // One between the seal and the weights: the checkpoint names the second.
+        directory.offer_best(b"second").unwrap();
+        hash::seal(&directory.best_weights(), &hash::of_bytes(b"second")).unwrap();
+        assert_eq!(best(), None);
+        directory.take_best(&hash::of_bytes(b"second")).unwrap();
+        assert_eq!(best().unwrap(), b"second");
     }
 
     #[test]

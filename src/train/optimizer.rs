@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::comm::tensor_ext::{SgdStep, clear_gradients, sgd_step};
 use crate::config::Recipe;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// SGD: `g ← ∇ + λw`, `v ← μv + g`, `w ← w − η(g + μv)` (Nesterov) or `w − ηv`; the first `v` is `g` itself.
 pub struct Sgd {
@@ -48,10 +48,15 @@ impl Sgd {
     }
 
     /// Takes up the velocities of a checkpoint, given in the order [`Sgd::state`] returns them.
-    pub fn load_state(&mut self, state: &[(String, Tensor)]) {
-        for (velocity, (_, saved)) in self.velocity.iter_mut().zip(state) {
-            velocity.copy_(saved);
+    ///
+    /// # Errors
+    /// Where they are other parameters', by name or by shape.
+    pub fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
+        if !self.names.iter().eq(state.iter().map(|(name, _)| name)) {
+            return Err(Error::library("checkpoint", "the velocities are those of other parameters"));
         }
+        let mut pairs = self.velocity.iter_mut().zip(state);
+        pairs.try_for_each(|(velocity, (_, saved))| velocity.f_copy_(saved)).map_err(|e| Error::library("libtorch", e))
     }
 }
 
@@ -122,8 +127,9 @@ mod tests {
                 }
                 assert!(idle.equal(&start), "nothing depends on it");
                 let saved: Vec<_> = sgd.state().into_iter().map(|(name, v)| (name, v.contiguous())).collect();
-                sgd.load_state(&saved);
+                sgd.load_state(&saved).unwrap();
                 assert!(sgd.state()[0].1.equal(&saved[0].1));
+                assert!(sgd.load_state(&saved[..1]).is_err());
                 sgd.step(0.1).unwrap();
             }
         }

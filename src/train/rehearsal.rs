@@ -10,12 +10,13 @@ use crate::config::{Experiment, Job};
 use crate::error::Result;
 use crate::telemetry::Speeds;
 use crate::train::checkpoint::Position;
+use crate::train::data::{Data, resolve};
 use crate::train::epoch::{Trainer, pieces};
 use crate::train::loader::{Batch, Source, Views};
 use crate::train::optimizer::Sgd;
 use crate::train::order::{Share, shuffled};
 use crate::train::parallel::Team;
-use crate::train::run::{Data, Options, Run, resolve, statistics, tensors_of};
+use crate::train::run::{Options, Run, statistics, tensors_of};
 use crate::train::sums::Sums;
 
 /// Images that are decoded for the first two figures.
@@ -96,9 +97,7 @@ impl Trainer<'_> {
                     let whole = batches.by_ref().take(parts).collect::<Result<Vec<Batch>>>()?;
                     let started = Instant::now();
                     trainer.step(whole.into_iter().map(Ok), parts, number as u64, 0.0, &mut sums)?;
-                    if let tch::Device::Cuda(index) = trainer.device {
-                        tch::Cuda::synchronize(index as i64);
-                    }
+                    finish_on(trainer.device);
                     seconds.push(started.elapsed().as_secs_f64());
                     beat(number);
                 }
@@ -135,9 +134,17 @@ fn add_up(team: &Team<'_>, parameters: &[Tensor]) -> Result<f64> {
         team.world.barrier();
         let started = Instant::now();
         team.add_up(&gradients)?;
+        finish_on(device);
         seconds.push(started.elapsed().as_secs_f64());
     }
     Ok(median(seconds))
+}
+
+/// Waits for what a GPU still has to do: its calls return before their work is done.
+fn finish_on(device: tch::Device) {
+    if let tch::Device::Cuda(index) = device {
+        tch::Cuda::synchronize(index as i64);
+    }
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {

@@ -1,7 +1,8 @@
-//! The whole story of one run: data, model, epochs, the choice of the best, the test.
+//! The whole story of one run: data, model, epochs, the choice of the best.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tch::{Device, Tensor};
@@ -9,26 +10,24 @@ use tch::{Device, Tensor};
 use crate::comm::batch_norm::SharedStatistics;
 use crate::comm::signals::StopFlag;
 use crate::comm::{World, tensor_ext};
-use crate::config::{BatchNorm, Experiment, Fingerprints, Job, RunConfig};
-use crate::dataset::load_partition;
+use crate::config::{BatchNorm, Experiment, Job, RunConfig};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, RunRecord, majority_baseline};
-use crate::model::{Model, WeightFile};
+use crate::evaluate::{Evaluation, RunRecord};
+use crate::model::Model;
 use crate::store::lock::Lock;
 use crate::store::{atomic, hash};
-use crate::telemetry::{Clock, Provenance, Shares};
+use crate::telemetry::{Clock, Shares};
 use crate::train::checkpoint::{Best, Checkpoint, Position};
+use crate::train::data::{Data, resolve};
 use crate::train::directory::RunDirectory;
 use crate::train::epoch::{Ended, Trainer};
-use crate::train::examination::{Examination, Examiner, to_csv};
+use crate::train::examination::Examiner;
 use crate::train::keeper::Keeper;
-use crate::train::loader::{Images, Source};
 use crate::train::metrics::{self, EpochMetrics, Timing};
 use crate::train::optimizer::Sgd;
 use crate::train::order::shuffled;
 use crate::train::parallel::Team;
-use crate::train::trained::best_weights_are_intact;
-use crate::train::{events, schedule, staging};
+use crate::train::{events, schedule};
 
 /// What a caller chooses that changes no result.
 pub struct Options {
@@ -76,52 +75,15 @@ pub fn train(job: &Job, experiment: &Experiment, world: &World, options: Options
         Ok(lock)
     })?;
     let data = world.agree(Data::load(job, experiment, &options))?;
-    let config = resolve(job, experiment, &data)?;
+    let config = world.agree(resolve(job, experiment, &data))?;
     world.on_root(|| directory.claim(&config))?;
-    if let Some(record) = directory.record()? {
+    let record = world.on_root(|| directory.record())?.flatten();
+    // Rank 0's word: on a shared file system the others may not see the file yet.
+    if world.all_max(u64::from(record.is_some())) > 0 {
         tracing::info!(run = %config.id, "already done");
-        return Ok(Outcome::AlreadyDone(Some(Box::new(record))));
+        return Ok(Outcome::AlreadyDone(record.map(Box::new)));
     }
     Run::of(job, &config, &data, world, &options).train()
-}
-
-/// The images and labels of one experiment.
-pub(super) struct Data {
-    pub classes: Vec<String>,
-    pub train: Source,
-    pub validation: Source,
-    pub test: Source,
-    pub fingerprints: Fingerprints,
-}
-
-impl Data {
-    pub fn load(job: &Job, experiment: &Experiment, options: &Options) -> Result<Self> {
-        let metadata = job.paths.split_metadata();
-        let partition = load_partition(&metadata, &experiment.partition)?;
-        let there = || job.paths.container(&job.preprocess.package(), job.train.images);
-        let mut place = options.packs.clone().unwrap_or_else(there);
-        if let Some(disk) = &options.stage {
-            place = staging::stage(&place, disk)?;
-        }
-        let images = Images::open(&place)?;
-        let source = |name: &str, samples| Source::new(name, samples, &images, job.train.crop.clone());
-        let mut test = source("test", partition.test);
-        // A class without a train row cannot be predicted, but its rows were promised to be tested.
-        test.expected += partition.test_without_class;
-        let (train, validation) = (source("train", partition.train), source("validation", partition.validation));
-        let mut images = blake3::Hasher::new();
-        [&train, &validation, &test].into_iter().try_for_each(|source| source.fingerprint(&mut images))?;
-        let images = images.finalize().to_hex().to_string();
-        let fingerprints = Fingerprints { dataset: partition.fingerprint, images, synthetic: partition.synthetic };
-        Ok(Self { train, validation, test, classes: partition.classes, fingerprints })
-    }
-}
-
-/// The configuration of the run, with the hash of the pretrained weights the job names for its backbone.
-pub(super) fn resolve(job: &Job, experiment: &Experiment, data: &Data) -> Result<RunConfig> {
-    let first = job.pretrained(&experiment.id.backbone, job.recipe_for(experiment).init)?;
-    let pretrained = first.map_or(Ok(String::new()), |path| hash::of_file(&path))?;
-    Ok(RunConfig::new(job, experiment, data.fingerprints.clone(), pretrained))
 }
 
 /// Everything a run is made of.
@@ -129,7 +91,7 @@ pub(super) struct Run<'a> {
     job: &'a Job,
     pub(super) config: &'a RunConfig,
     pub(super) data: &'a Data,
-    directory: RunDirectory,
+    pub(super) directory: RunDirectory,
     pub(super) world: &'a World,
     pub(super) options: &'a Options,
 }
@@ -170,10 +132,10 @@ impl Run<'_> {
             let (started, before) = (Instant::now(), position.totals().seen);
             let mut clock = Clock::start();
             let ended = match trainer.epoch(&self.data.train, &mut position, &mut keeper, &mut clock) {
-                Err(Error::NonFinite { epoch, step, images, .. }) => {
+                Err(Error::NonFinite { what, epoch, step, images, .. }) => {
                     keeper.settle()?;
                     let checkpoint = Checkpoint::newest_in(self.directory.path())?;
-                    return Err(Error::NonFinite { epoch, step, images, checkpoint });
+                    return Err(Error::NonFinite { what, epoch, step, images, checkpoint });
                 }
                 ended => ended?,
             };
@@ -185,15 +147,30 @@ impl Run<'_> {
             // Where BatchNorm's statistics are local, rank 0's are everybody's, as in PyTorch's DistributedDataParallel.
             team.share(&tensors_of(model.buffers()))?;
             let images = (position.totals().seen - before) as u64;
-            let best = self.close_epoch(&model, &mut position, &pool)?;
-            self.tell(position.epoch, images, started, clock.shares())?;
+            let best = match self.close_epoch(&model, &mut position, &pool) {
+                Err(Error::Stopped) => {
+                    // All steps of the epoch are done, and the next life begins with its validation.
+                    keeper.save(&trainer.checkpoint(&position), None)?;
+                    keeper.settle()?;
+                    tracing::info!(epoch = position.epoch, "stopped on a signal during validation, checkpoint saved");
+                    return Ok(Outcome::Stopped);
+                }
+                closed => closed?,
+            };
+            // None where a life had nothing left but the validation.
+            if images > 0 {
+                self.tell(position.epoch, images, started, clock.shares())?;
+            }
             keeper.save(&trainer.checkpoint(&position), best)?;
         }
         keeper.settle()?;
         // The others may look for the best weights only once they are there.
         self.world.barrier();
         drop(trainer);
-        self.finish(&model, &position).map(Outcome::Finished)
+        match self.finish(&model, &position) {
+            Err(Error::Stopped) => Ok(Outcome::Stopped),
+            finished => finished.map(Outcome::Finished),
+        }
     }
 
     /// The network on its device, with its first weights.
@@ -214,22 +191,33 @@ impl Run<'_> {
     /// Takes up the newest intact checkpoint, or starts at the beginning.
     fn begin(&self, model: &Model, sgd: &mut Sgd) -> Result<Position> {
         let config_hash = self.config.hash()?;
-        let Some(checkpoint) = Checkpoint::load_newest(self.directory.path())? else {
-            return Ok(Position { config_hash, ..Position::default() });
-        };
+        let Some(checkpoint) = self.newest()? else { return Ok(Position { config_hash, ..Position::default() }) };
         if checkpoint.position.config_hash != config_hash {
             let message = "the checkpoint belongs to a run of another configuration";
             return Err(Error::input(self.directory.path(), message).with_help("remove the folder to train again"));
         }
         model.load_state(&checkpoint.under("model/"))?;
-        sgd.load_state(&checkpoint.under("velocity/"));
+        sgd.load_state(&checkpoint.under("velocity/"))?;
         let position = checkpoint.position;
         tracing::info!(epoch = position.epoch, step = position.step, "resumed");
         // Epochs that were told of after the checkpoint are cut off again.
         if self.world.is_root() {
+            self.directory.take_best(position.best.as_ref().map_or("", |best| &best.weights))?;
             self.write_history(&position)?;
         }
         Ok(position)
+    }
+
+    /// The newest intact checkpoint: the one that rank 0 finds, on all ranks.
+    fn newest(&self) -> Result<Option<Checkpoint>> {
+        let found = self.world.on_root(|| Checkpoint::take_newest(self.directory.path()))?.flatten();
+        let mut path = found.as_ref().map(|(path, _)| path.as_os_str().as_encoded_bytes().to_vec()).unwrap_or_default();
+        self.world.broadcast(&mut path)?;
+        match found {
+            Some((_, checkpoint)) => Ok(Some(checkpoint)),
+            None if path.is_empty() => Ok(None),
+            None => Checkpoint::load(Path::new(OsStr::from_bytes(&path))).map(Some),
+        }
     }
 
     /// Validates, chooses the best, and moves `position` to the next epoch; returns the weights on rank 0 where they are the best so far.
@@ -248,13 +236,15 @@ impl Run<'_> {
         // Only rank 0 knows the figures; adding zeros tells the others.
         self.world.all_sum(&mut top1);
         let [top1] = top1;
-        let better = position.best.is_none_or(|best| top1 > best.top1);
+        let better = position.best.as_ref().is_none_or(|best| top1 > best.top1);
+        let weights = (better && self.world.is_root()).then(|| model.to_safetensors()).transpose()?;
         if better {
-            position.best = Some(Best { epoch, top1 });
+            let hash = weights.as_deref().map(hash::of_bytes).unwrap_or_default();
+            position.best = Some(Best { epoch, top1, weights: hash });
         }
         self.world.on_root(|| self.write_history(position))?;
         *position = Position { epoch: epoch + 1, step: 0, sums: vec![], ..position.clone() };
-        (better && self.world.is_root()).then(|| model.to_safetensors()).transpose()
+        Ok(weights)
     }
 
     /// What is told of the epochs so far, always from its beginning.
@@ -262,7 +252,8 @@ impl Run<'_> {
         atomic::write(&self.directory.file("metrics.csv"), &metrics::to_csv(&position.history)?)?;
         atomic::write(&self.directory.file(events::FILE_NAME), &events::to_event_file(&position.history))?;
         if position.skipped.is_empty() {
-            return Ok(());
+            // Those of a life whose last steps are lost.
+            return atomic::remove(&self.directory.file("skipped.csv"));
         }
         let (seed, batch) = (self.config.id.seed, self.config.recipe.global_batch);
         let mut text = String::from("epoch,step,images\n");
@@ -287,53 +278,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Tests the best weights and publishes the result; the record on rank 0.
-    fn finish(&self, model: &Model, position: &Position) -> Result<Option<Box<RunRecord>>> {
-        let tested = self.examine_best(model)?;
-        let notes = notes(model.has_batch_norm(), self.config.recipe.batch_norm, self.world.size());
-        let record = tested.map(|tested| self.publish(&tested, position, notes)).transpose();
-        self.world.on_root(|| record)?.map_or(Ok(None), |record| Ok(record.map(Box::new)))
-    }
-
-    fn publish(&self, tested: &Examination, position: &Position, mut notes: BTreeMap<String, String>) -> Result<RunRecord> {
-        let data = self.data;
-        let classes = data.classes.len();
-        if !position.skipped.is_empty() {
-            notes.insert("skipped".into(), format!("{} steps whose loss was no number (skipped.csv)", position.skipped.len()));
-        }
-        let mut provenance = Provenance::here(self.world.size(), self.options.threads, name_of(self.options.device));
-        provenance.libraries.insert("libtorch".into(), env!("BIOSCAN_TORCH_VERSION").into());
-        provenance.notes.clone_from(&notes);
-        let record = RunRecord {
-            id: self.config.id.clone(),
-            config: self.config.clone(),
-            config_hash: self.config.hash()?,
-            best_epoch: position.best.map_or(0, |best| best.epoch),
-            ranks: self.world.size(),
-            evaluation: tested.evaluation(&data.classes, data.test.expected),
-            majority: majority_baseline(&data.train.class_totals(classes), &data.test.class_totals(classes)),
-            notes,
-        };
-        let json = |error| Error::library("serde_json", error);
-        atomic::write(&self.directory.file("predictions.csv"), &to_csv(&data.test, &data.classes, &tested.predictions)?)?;
-        atomic::write(&self.directory.file("provenance.json"), &serde_json::to_vec_pretty(&provenance).map_err(json)?)?;
-        self.directory.finish(&record)?;
-        Ok(record)
-    }
-
-    fn examine_best(&self, model: &Model) -> Result<Option<Examination>> {
-        let best = best_weights_are_intact(&self.directory).and_then(|()| WeightFile::read(&self.directory.best_weights()));
-        self.world.agree(best.and_then(|best| model.load_trained(&best)))?;
-        let pool = self.options.pool()?;
-        let examiner = self.examiner(model, &pool);
-        // Thresholds are the validation split's, so that the test split decides nothing about itself.
-        let thresholds = examiner.thresholds(&self.data.validation)?;
-        examiner.examine(&self.data.test, &thresholds)
-    }
-
-    fn examiner<'a>(&'a self, model: &'a Model, pool: &'a rayon::ThreadPool) -> Examiner<'a> {
+    pub(super) fn examiner<'a>(&'a self, model: &'a Model, pool: &'a rayon::ThreadPool) -> Examiner<'a> {
         let (classes, device) = (self.data.classes.len(), self.options.device);
-        Examiner { model, config: self.config, classes, world: self.world, device, pool }
+        Examiner { model, config: self.config, classes, world: self.world, device, pool, stop: &self.options.stop }
     }
 }
 
@@ -344,24 +291,6 @@ pub(super) fn statistics<'team>(
     batch_norm: BatchNorm,
 ) -> Option<&'team dyn SharedStatistics> {
     team.statistics().filter(|_| batch_norm == BatchNorm::Sync && model.has_batch_norm())
-}
-
-/// For a reader of the figures: how BatchNorm kept its statistics, where there is one. The one thing besides rounding that the number of
-/// ranks can change.
-fn notes(has_batch_norm: bool, batch_norm: BatchNorm, ranks: usize) -> BTreeMap<String, String> {
-    let note = match batch_norm {
-        BatchNorm::Local if ranks > 1 => format!("each of {ranks} ranks by the statistics of its share; rank 0's running ones"),
-        BatchNorm::Sync | BatchNorm::Local => "statistics of the whole batch".to_owned(),
-    };
-    has_batch_norm.then(|| ("batch_norm".to_owned(), note)).into_iter().collect()
-}
-
-/// PyTorch's name of a device.
-fn name_of(device: Device) -> String {
-    match device {
-        Device::Cuda(index) => format!("cuda:{index}"),
-        other => format!("{other:?}").to_lowercase(),
-    }
 }
 
 pub(super) fn tensors_of(named: Vec<(String, Tensor)>) -> Vec<Tensor> {

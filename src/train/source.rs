@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::comm::signals::StopFlag;
 use crate::config::{Crop, Fit};
 use crate::container::{self, ImageKey, Reader};
 use crate::dataset::Sample;
@@ -84,8 +85,14 @@ impl Source {
 
     /// Adds to `hasher` what tells the bytes of these images from any others, the same from every container that holds them. Packs have
     /// it in their index; from another container every image is read once, on all cores.
-    pub fn fingerprint(&self, hasher: &mut blake3::Hasher) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] where `stop` is raised before the end: it may take minutes.
+    pub fn fingerprint(&self, hasher: &mut blake3::Hasher, stop: &StopFlag) -> Result<()> {
         for part in self.samples.chunks(HASHED_AT_ONCE) {
+            if stop.raised() {
+                return Err(Error::Stopped);
+            }
             let check = |sample| self.with_key(sample, |key| self.reader.check(key));
             for check in part.par_iter().map(check).collect::<Result<Vec<_>>>()? {
                 hasher.update(&check.unwrap_or_default());
@@ -117,10 +124,20 @@ impl Source {
     }
 
     /// One image: decoded, its shorter side resized to `crop.resize`, the view cut out into `out`, `[3, side, side]`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for an image that is no longer what preprocessing wrote.
     pub fn fill(&self, index: usize, views: Views, out: &mut [f32]) -> Result<()> {
         self.with_key(&self.samples[index], |key| {
-            let broken = |what: String| Error::input(key.to_string(), what);
-            let jpeg = self.reader.read(key)?.ok_or_else(|| broken("the image is gone from its container".into()))?;
+            let broken = |message: String| {
+                let help = "`bioscan-hpc verify JOB` names all that is damaged, and says how to make it again".into();
+                Error::Damaged { path: key.to_string().into(), message, help }
+            };
+            let read = self.reader.read(key).map_err(|error| match error {
+                Error::Input { message, .. } => broken(message),
+                other => other,
+            });
+            let jpeg = read?.ok_or_else(|| broken("the image is gone from its container".into()))?;
             let target = Target { fit: Fit::Shorter, length: self.crop.resize };
             let choose = |size: Size| match views {
                 Views::Random { seed, epoch } if self.crop.augment => {

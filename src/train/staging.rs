@@ -11,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
+use crate::comm::signals::StopFlag;
 use crate::error::{Error, IoContext, Result};
 use crate::store::lock::Lock;
 use crate::store::{hash, room};
@@ -31,7 +32,8 @@ struct Piece {
 ///
 /// # Errors
 /// Where `place` has too little room, where a file cannot be read or written, or where what was written is not what was read.
-pub fn stage(source: &Path, place: &Path) -> Result<PathBuf> {
+/// [`Error::Stopped`] where `stop` is raised before the copy is there.
+pub fn stage(source: &Path, place: &Path, stop: &StopFlag) -> Result<PathBuf> {
     let (pieces, fingerprint) = survey(source)?;
     let name = source.file_name().ok_or_else(|| Error::usage(format!("{} names no container", source.display())))?;
     let home = place.join(format!("bioscan-{}", &fingerprint[..16]));
@@ -45,9 +47,10 @@ pub fn stage(source: &Path, place: &Path) -> Result<PathBuf> {
             // Somebody may have finished between the look and the lock.
             Ok(_lock) if copy.exists() => return Ok(copy),
             Ok(_lock) => {
-                make(source, &pieces, &home, &copy)?;
+                make(source, &pieces, &home, &copy, stop)?;
                 return Ok(copy);
             }
+            Err(Error::Owned { .. }) if stop.raised() => return Err(Error::Stopped),
             Err(Error::Owned { .. }) => std::thread::sleep(PATIENCE),
             Err(other) => return Err(other),
         }
@@ -87,7 +90,7 @@ fn at(root: &Path, name: &Path) -> PathBuf {
 }
 
 /// Copies everything beside `copy`, then lets it appear. Call it only as the owner of `home`.
-fn make(source: &Path, pieces: &[Piece], home: &Path, copy: &Path) -> Result<()> {
+fn make(source: &Path, pieces: &[Piece], home: &Path, copy: &Path, stop: &StopFlag) -> Result<()> {
     let needed: u64 = pieces.iter().map(|piece| piece.bytes).sum();
     let free = room::at(home)?.bytes;
     if needed > free {
@@ -98,7 +101,7 @@ fn make(source: &Path, pieces: &[Piece], home: &Path, copy: &Path) -> Result<()>
     tracing::info!(from = %source.display(), to = %copy.display(), mib = needed >> 20, "staging the images");
     let unfinished = home.join(".unfinished");
     remove(&unfinished)?;
-    pieces.par_iter().try_for_each(|piece| copy_checked(&at(source, &piece.name), &at(&unfinished, &piece.name)))?;
+    pieces.par_iter().try_for_each(|piece| copy_checked(&at(source, &piece.name), &at(&unfinished, &piece.name), stop))?;
     fs::rename(&unfinished, copy).at("publish", copy)
 }
 
@@ -111,7 +114,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// Copies a file and reads the copy again. It need not outlive a power cut, so nothing is flushed to the disk.
-fn copy_checked(from: &Path, to: &Path) -> Result<()> {
+fn copy_checked(from: &Path, to: &Path, stop: &StopFlag) -> Result<()> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder).at("create the folder", folder)?;
     }
@@ -122,6 +125,9 @@ fn copy_checked(from: &Path, to: &Path) -> Result<()> {
         let read = input.read(&mut piece).at("read", from)?;
         if read == 0 {
             break;
+        }
+        if stop.raised() {
+            return Err(Error::Stopped);
         }
         hasher.update(&piece[..read]);
         output.write_all(&piece[..read]).at("write", to)?;
@@ -151,7 +157,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (source, place) = (container(root.path()), root.path().join("tmp"));
         let copies: Vec<PathBuf> = std::thread::scope(|scope| {
-            let ranks: Vec<_> = (0..4).map(|_| scope.spawn(|| stage(&source, &place).unwrap())).collect();
+            let ranks: Vec<_> = (0..4).map(|_| scope.spawn(|| stage(&source, &place, &StopFlag::never()).unwrap())).collect();
             ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
         });
         let copy = &copies[0];
@@ -161,7 +167,7 @@ mod tests {
         assert_eq!(fs::read_dir(copy).unwrap().count(), 2);
         // Nothing is copied again: a mark on the copy stays.
         fs::write(copy.join("mark"), b"").unwrap();
-        assert_eq!(&stage(&source, &place).unwrap(), copy);
+        assert_eq!(&stage(&source, &place, &StopFlag::never()).unwrap(), copy);
         assert!(copy.join("mark").exists());
     }
 
@@ -170,21 +176,33 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (source, place) = (root.path().join("original_256.zip"), root.path().join("tmp"));
         fs::write(&source, b"old").unwrap();
-        let old = stage(&source, &place).unwrap();
+        let old = stage(&source, &place, &StopFlag::never()).unwrap();
         assert_eq!(fs::read(&old).unwrap(), b"old");
         fs::write(&source, b"newer").unwrap();
         let (_, fingerprint) = survey(&source).unwrap();
         let remains = place.join(format!("bioscan-{}", &fingerprint[..16])).join(".unfinished");
         fs::create_dir_all(&remains).unwrap();
-        let new = stage(&source, &place).unwrap();
+        let new = stage(&source, &place, &StopFlag::never()).unwrap();
         assert_eq!((fs::read(&new).unwrap(), fs::read(&old).unwrap()), (b"newer".to_vec(), b"old".to_vec()));
         assert!(!remains.exists());
     }
 
     #[test]
+    fn a_signal_ends_the_copy_and_the_wait_for_another_s() {
+        let root = tempfile::tempdir().unwrap();
+        let (source, place) = (container(root.path()), root.path().join("tmp"));
+        let stop = StopFlag::never();
+        stop.raise();
+        assert!(matches!(stage(&source, &place, &stop), Err(Error::Stopped)));
+        let (_, fingerprint) = survey(&source).unwrap();
+        let _theirs = Lock::acquire(&place.join(format!("bioscan-{}", &fingerprint[..16]))).unwrap();
+        assert!(matches!(stage(&source, &place, &stop), Err(Error::Stopped)));
+    }
+
+    #[test]
     fn what_is_not_there_is_an_error_that_names_it() {
         let root = tempfile::tempdir().unwrap();
-        let error = stage(&root.path().join("nowhere"), root.path()).unwrap_err();
+        let error = stage(&root.path().join("nowhere"), root.path(), &StopFlag::never()).unwrap_err();
         assert!(error.to_string().contains("nowhere"), "{error}");
     }
 }

@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
 use crate::model::{Classify, Ensemble, Model};
 use crate::store::atomic;
+use crate::train::data::Data;
 use crate::train::examination::{Examination, Examiner, to_csv};
-use crate::train::run::{Data, Options};
+use crate::train::run::Options;
 use crate::train::trained::Trained;
 
 /// What is measured.
@@ -142,7 +143,8 @@ impl Bench<'_> {
         let config = RunConfig::new(self.job, experiment, data.fingerprints.clone(), String::new());
         let pool = self.options.pool()?;
         let (classes, device) = (data.classes.len(), self.options.device);
-        let examiner = Examiner { model, config: &config, classes, world: self.world, device, pool: &pool };
+        let examiner =
+            Examiner { model, config: &config, classes, world: self.world, device, pool: &pool, stop: &self.options.stop };
         // Thresholds are the validation split's, so that no other split decides anything about itself.
         let thresholds = examiner.thresholds(&data.validation)?;
         let source = match self.split {

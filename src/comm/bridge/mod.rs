@@ -20,6 +20,8 @@ unsafe extern "C" {
         count: usize,
         options: *const SgdOptions,
     ) -> Message;
+    pub(super) fn bioscan_set_arithmetic(tf32: bool, deterministic: bool);
+    pub(super) fn bioscan_arithmetic(tf32: *mut bool, deterministic: *mut bool);
     pub(super) fn bioscan_autocast_enter(on_gpu: bool);
     pub(super) fn bioscan_autocast_leave(on_gpu: bool);
 }

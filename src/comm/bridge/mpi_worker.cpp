@@ -98,7 +98,11 @@ void MpiWorker::execute(const Collective& collective) {
         check_mpi(start(communicator_, &request), "MPI");
         // Yielding, for the partner may need this core: blocking calls, which do not, are two to three times as fast on free cores and six
         // times as slow on shared ones (OpenMPI 4, shared memory).
+        const auto started = Clock::now();
         while (!is_done(request)) {
+          if (Clock::now() - started > patience_.timeout) {
+            throw std::runtime_error(lost({}));
+          }
           std::this_thread::yield();
         }
       }

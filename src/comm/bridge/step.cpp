@@ -67,6 +67,23 @@ Message bioscan_sgd_step(
   });
 }
 
+// For the whole process: whether a GPU's products of 32-bit floats take TF32, as PyTorch's convolutions do unless told otherwise; and
+// whether kernels whose result varies are passed over where there is another.
+void bioscan_set_arithmetic(bool tf32, bool deterministic) {
+  auto& context = at::globalContext();
+  context.setAllowTF32CuDNN(tf32);
+  context.setAllowTF32CuBLAS(tf32);
+  context.setDeterministicCuDNN(deterministic);
+  context.setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
+}
+
+// The same two, as libtorch has them.
+void bioscan_arithmetic(bool* tf32, bool* deterministic) {
+  const auto& context = at::globalContext();
+  *tf32 = context.allowTF32CuDNN() && context.allowTF32CuBLAS();
+  *deterministic = context.deterministicCuDNN() && context.deterministicAlgorithms();
+}
+
 // Until `bioscan_autocast_leave`, this thread computes matrix products and convolutions on that kind of device in bfloat16.
 void bioscan_autocast_enter(bool on_gpu) {
   const auto device = on_gpu ? at::kCUDA : at::kCPU;

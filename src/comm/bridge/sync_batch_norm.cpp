@@ -112,9 +112,11 @@ class SyncBatchNorm final : public torch::autograd::Function<SyncBatchNorm> {
     at::Tensor grad_weight = at::zeros_like(mean);
     at::Tensor grad_bias = at::zeros_like(mean);
     if (x.numel() > 0) {
-      // Outside of training: mean and variance as constants, which the terms below make up for.
+      // Outside of training: mean and variance as constants, which the terms below make up for. The saved ones of training are empty, as a
+      // forward pass outside of it leaves them: the CUDA kernel refuses none at all.
+      const at::Tensor none = at::empty({0}, mean.options());
       std::tie(std::ignore, grad_weight, grad_bias) =
-          at::native_batch_norm_backward(grad, x, weight, mean, variance, {}, {}, /*train=*/false, eps, {false, true, true});
+          at::native_batch_norm_backward(grad, x, weight, mean, variance, none, none, /*train=*/false, eps, {false, true, true});
     }
 
     at::Tensor grad_x;
