@@ -92,6 +92,30 @@ fn another_fill_makes_the_crops_again_and_leaves_the_original_as_it_is() {
 }
 
 #[test]
+fn a_box_outside_its_picture_spoils_the_crops_alone_until_the_box_is_mended() {
+    let bench = Bench::with_chunks(2, 5);
+    let settings = boxed(&bench);
+    let boxes = bench.root.path().join("boxes.csv");
+    let good = fs::read_to_string(&boxes).unwrap();
+    fs::write(&boxes, good.replace("c1-001.jpg,20,10,120,70", "c1-001.jpg,900,900,940,920")).unwrap();
+    let images = bench.output("a").join("images");
+    let job = bench.write_job("a", &bench.output("a"), &settings);
+    preprocess(program(), &job, 3);
+    let held = |package: &str| container::open(&images.join(package).join("packs")).unwrap().keys().len();
+    assert_eq!((held("cropped"), held("cropped_64"), held("original_64")), (12, 12, 13));
+    let quarantine = |package: &str| fs::read_to_string(images.join(package).join("quarantine.csv")).unwrap().lines().count() - 1;
+    assert_eq!((quarantine("cropped"), quarantine("cropped_64"), quarantine("original_64")), (1, 1, 0));
+
+    fs::write(&boxes, good).unwrap();
+    preprocess(program(), &job, 0);
+    assert_eq!((held("cropped"), held("cropped_64"), held("original_64")), (13, 13, 13));
+
+    // No detector ever looked: the same originals.
+    preprocess(program(), &bench.job_to("without"), 0);
+    assert_same_tree(&images.join("original_64"), &bench.output("without").join("images/original_64"));
+}
+
+#[test]
 fn a_chunk_may_be_a_zip_a_tar_an_hdf5_file_or_a_folder_and_gives_the_same_pack() {
     let files: Vec<(String, Vec<u8>)> = (0..4).map(|index| (format!("x{index}.jpg"), photograph(160, 120, index))).collect();
     let zip = Bench::new();

@@ -24,15 +24,16 @@ pub struct Original {
 pub struct Prepared {
     /// Its file name.
     pub file: String,
-    /// The results, or why there are none.
+    /// The results, or why there are none for any package.
     pub outcome: Result<Made, Quarantined>,
 }
 
 /// The results of one original.
 #[derive(Debug)]
 pub struct Made {
-    /// JPEG bytes, one for each package asked for, in their order.
-    pub jpegs: Vec<Vec<u8>>,
+    /// JPEG bytes for each package asked for, in their order, or why this one cannot be made: a box outside the picture spoils the
+    /// crops alone.
+    pub jpegs: Vec<Result<Vec<u8>, Quarantined>>,
     /// The specimen, in pixels of the original, which has this size; `None` where nobody looked for it.
     pub seen: Option<(Size, Option<Sighting>)>,
 }
@@ -74,11 +75,10 @@ pub fn prepare(
         };
         let sighting =
             sightings.next().ok_or_else(|| Error::library("the detector", "it answered for fewer pictures than it saw"))?;
-        let outcome = match make(&picture, sighting.map(|sighting| sighting.bounding_box), packages, settings)? {
-            Ok(jpegs) => Ok(Made { jpegs, seen: detector.map(|_| (picture.original(), sighting)) }),
-            Err(fault) => Err(Quarantined::image(chunk, &file, fault)),
-        };
-        Ok(Prepared { file, outcome })
+        let made = make(&picture, sighting.map(|sighting| sighting.bounding_box), packages, settings)?;
+        let jpegs = made.into_iter().map(|jpeg| jpeg.map_err(|fault| Quarantined::image(chunk, &file, fault))).collect();
+        let made = Made { jpegs, seen: detector.map(|_| (picture.original(), sighting)) };
+        Ok(Prepared { file, outcome: Ok(made) })
     };
     decoded.into_iter().map(finish).collect()
 }
@@ -89,27 +89,23 @@ fn make(
     specimen: Option<BoundingBox>,
     packages: &[Package],
     settings: &Preprocess,
-) -> Result<Result<Vec<Vec<u8>>, Fault>> {
+) -> Result<Vec<Result<Vec<u8>, Fault>>> {
     let specimen = specimen.filter(|_| packages.iter().any(|package| package.is_cropped()));
     let cropped = specimen.map(|specimen| decoded.crop(extended_box(specimen, &settings.crop), settings.crop.fill.rgb()));
-    let cropped = match cropped.transpose() {
-        Ok(cropped) => cropped,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let mut jpegs = Vec::with_capacity(packages.len());
-    for package in packages {
+    let one = |package: &Package| {
         let picture = match (package, cropped.as_ref().filter(|_| package.is_cropped())) {
-            (Package::Cropped, Some(cropped)) => Ok(Cow::Borrowed(cropped)),
+            (_, Some(Err(fault))) => Err(fault.clone()),
+            (Package::Cropped, Some(Ok(cropped))) => Ok(Cow::Borrowed(cropped)),
             (Package::Cropped, None) => decoded.whole(),
-            (_, Some(cropped)) => resized(cropped, settings)?.map(Cow::Owned),
+            (_, Some(Ok(cropped))) => resized(cropped, settings)?.map(Cow::Owned),
             (_, None) => decoded.resized(settings)?.map(Cow::Owned),
         };
         match picture {
-            Ok(picture) => jpegs.push(encode(&picture, settings.quality)?),
-            Err(fault) => return Ok(Err(fault)),
+            Ok(picture) => encode(&picture, settings.quality).map(Ok),
+            Err(fault) => Ok(Err(fault)),
         }
-    }
-    Ok(Ok(jpegs))
+    };
+    packages.iter().map(one).collect()
 }
 
 /// A crop at the size that the settings ask for.
@@ -148,7 +144,7 @@ mod tests {
 
     fn sizes(made: &Made) -> Vec<(u32, u32)> {
         let size = |jpeg: &Vec<u8>| decode(jpeg).map(|image| (image.width, image.height)).unwrap();
-        made.jpegs.iter().map(size).collect()
+        made.jpegs.iter().flatten().map(size).collect()
     }
 
     fn run(originals: Vec<Original>, seen: BoundingBox) -> Vec<Prepared> {
@@ -178,10 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn a_box_outside_the_picture_and_a_broken_jpeg_are_quarantined_beside_good_ones() {
+    fn a_broken_jpeg_is_quarantined_beside_a_good_one_and_a_box_outside_the_picture_spoils_its_crops_alone() {
         let broken = Original { file: "broken.jpg".into(), jpeg: Ok(b"\xff\xd8\xff".to_vec()) };
         let prepared = run(vec![broken, original("a.jpg")], BoundingBox { x0: 500, y0: 500, x1: 540, y1: 520 });
-        let reasons: Vec<&str> = prepared.iter().map(|image| image.outcome.as_ref().unwrap_err().reason.as_str()).collect();
-        assert_eq!(reasons, ["truncated", "bad_box"]);
+        assert_eq!(prepared[0].outcome.as_ref().unwrap_err().reason, "truncated");
+        let made = prepared[1].outcome.as_ref().unwrap();
+        let reasons: Vec<_> = made.jpegs.iter().map(|jpeg| jpeg.as_ref().err().map(|entry| entry.reason.as_str())).collect();
+        assert_eq!(reasons, [Some("bad_box"), Some("bad_box"), None]);
+        assert_eq!(sizes(made), [(43, 32)]);
     }
 }

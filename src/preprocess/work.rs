@@ -3,7 +3,9 @@
 use crate::config::Package;
 use crate::container::{ImageKey, Pack, PackWriter, Writer};
 use crate::error::{Error, Result};
+use crate::image::Size;
 use crate::preprocess::boxes::{self, BoxTable};
+use crate::preprocess::detector::Sighting;
 use crate::preprocess::manifest::Manifest;
 use crate::preprocess::pass::{Pass, Product, Slot};
 use crate::preprocess::prepare::Prepared;
@@ -16,8 +18,6 @@ pub type Manifests = Vec<(Package, Manifest)>;
 pub struct UnitWriter {
     unit: Unit,
     outputs: Vec<Output>,
-    boxes: Option<BoxTable>,
-    quarantined: Vec<Quarantined>,
     source: String,
 }
 
@@ -25,19 +25,22 @@ struct Output {
     product: Product,
     slot: Slot,
     pack: PackWriter,
+    /// Of a package of crops.
+    boxes: Option<BoxTable>,
+    quarantined: Vec<Quarantined>,
 }
 
 impl UnitWriter {
     /// Begins the packs of `unit`. `refused` is what its archive would not give, `source` the archive's fingerprint.
-    pub fn create(pass: &Pass, unit: Unit, packages: &[Package], refused: Vec<Quarantined>, source: String) -> Result<Self> {
+    pub fn create(pass: &Pass, unit: Unit, packages: &[Package], refused: &[Quarantined], source: String) -> Result<Self> {
         let output = |package: &Package| {
             let product = pass.product(*package)?.clone();
             let slot = product.place.unit(&unit);
-            Ok(Output { pack: PackWriter::create(&slot.pack, unit.chunk)?, product, slot })
+            let boxes = (pass.detector.is_some() && package.is_cropped()).then(BoxTable::default);
+            Ok(Output { pack: PackWriter::create(&slot.pack, unit.chunk)?, product, slot, boxes, quarantined: refused.to_vec() })
         };
         let outputs = packages.iter().map(output).collect::<Result<_>>()?;
-        let boxes = pass.detector.as_ref().map(|_| BoxTable::default());
-        Ok(Self { unit, outputs, boxes, quarantined: refused, source })
+        Ok(Self { unit, outputs, source })
     }
 
     /// Adds an image's results; images come in order.
@@ -45,41 +48,57 @@ impl UnitWriter {
         let made = match outcome {
             Ok(made) => made,
             Err(entry) => {
-                self.quarantined.push(entry);
+                self.outputs.iter_mut().for_each(|output| output.quarantined.push(entry.clone()));
                 return Ok(());
             }
         };
         let key = ImageKey::new(self.unit.chunk, file);
-        for (output, jpeg) in self.outputs.iter_mut().zip(&made.jpegs) {
-            output.pack.add(&key, jpeg)?;
-        }
-        if let (Some(table), Some((size, Some(found)))) = (&mut self.boxes, made.seen) {
-            table.add(&key.file, size, found);
+        for (output, jpeg) in self.outputs.iter_mut().zip(made.jpegs) {
+            output.add(&key, jpeg, made.seen)?;
         }
         Ok(())
     }
 
     /// Publishes the packs, and then what vouches for them. The manifests of a unit that is a whole chunk are handed back.
-    pub fn finish(mut self) -> Result<Manifests> {
-        self.quarantined.sort();
-        let mut manifests = Vec::new();
-        for Output { product, slot, pack } in self.outputs {
-            let images = pack.len() as u64;
-            let boxes = self.boxes.as_ref().filter(|_| product.package.is_cropped());
-            let manifest = Manifest {
-                chunk: self.unit.chunk,
-                settings: product.settings,
-                source: self.source.clone(),
-                images,
-                boxes: boxes.map(|table| table.write(&slot.boxes)).transpose()?,
-                located: boxes.map(BoxTable::len),
-                pack: pack.seal()?,
-                quarantined: self.quarantined.clone(),
-            };
-            manifest.write(&slot)?;
-            manifests.push((product.package, manifest));
-        }
+    pub fn finish(self) -> Result<Manifests> {
+        let (chunk, source) = (self.unit.chunk, self.source);
+        let finished = self.outputs.into_iter().map(|output| output.finish(chunk, source.clone()));
+        let manifests = finished.collect::<Result<Vec<_>>>()?;
         Ok(if self.unit.is_whole_chunk() { manifests } else { Vec::new() })
+    }
+}
+
+impl Output {
+    fn add(&mut self, key: &ImageKey, jpeg: Result<Vec<u8>, Quarantined>, seen: Option<(Size, Option<Sighting>)>) -> Result<()> {
+        let jpeg = match jpeg {
+            Ok(jpeg) => jpeg,
+            Err(entry) => {
+                self.quarantined.push(entry);
+                return Ok(());
+            }
+        };
+        self.pack.add(key, &jpeg)?;
+        if let (Some(table), Some((size, Some(found)))) = (&mut self.boxes, seen) {
+            table.add(&key.file, size, found);
+        }
+        Ok(())
+    }
+
+    fn finish(self, chunk: u32, source: String) -> Result<(Package, Manifest)> {
+        let Self { product, slot, pack, boxes, mut quarantined } = self;
+        quarantined.sort();
+        let manifest = Manifest {
+            chunk,
+            settings: product.settings,
+            source,
+            images: pack.len() as u64,
+            boxes: boxes.as_ref().map(|table| table.write(&slot.boxes)).transpose()?,
+            located: boxes.as_ref().map(BoxTable::len),
+            pack: pack.seal()?,
+            quarantined,
+        };
+        manifest.write(&slot)?;
+        Ok((product.package, manifest))
     }
 }
 
