@@ -108,6 +108,39 @@ fn only_what_changed_is_made_again() {
     assert!(zip.read(&ImageKey::new(3, "c3-000.jpg")).unwrap().is_none());
 }
 
+#[test]
+fn a_run_that_ends_half_way_leaves_no_summary_that_vouches_for_the_packs_of_two_makes() {
+    let bench = Bench::with_chunks(2, 3);
+    let out = package(&bench.output("a"));
+    preprocess(program(), &bench.job_to("a"), 0);
+    let good = tree(&out);
+    // The second chunk cannot be replaced.
+    let blocked = out.join("packs/part2.pack");
+    fs::remove_file(&blocked).unwrap();
+    fs::create_dir_all(blocked.join("precious")).unwrap();
+    preprocess(program(), &bench.write_job("a", &bench.output("a"), "quality = 90"), 6);
+    assert!(!out.join("summary.json").exists());
+    fs::remove_dir_all(&blocked).unwrap();
+    preprocess(program(), &bench.job_to("a"), 0);
+    assert_eq!(tree(&out), good);
+}
+
+#[test]
+fn a_chunk_that_leaves_the_dataset_leaves_the_packs_and_the_containers() {
+    let bench = Bench::with_chunks(3, 3);
+    let job = bench.job_to("a");
+    preprocess(program(), &job, 0);
+    fs::remove_file(bench.chunk_path(3)).unwrap();
+    let mut command = program();
+    command.arg("-v");
+    let said = preprocess(command, &job, 0);
+    assert!(String::from_utf8_lossy(&said.stderr).contains("part3 is in the dataset no more"));
+    preprocess(program(), &bench.job_to("two"), 0);
+    assert_same_tree(&package(&bench.output("two")), &package(&bench.output("a")));
+    let verified = program().arg("verify").arg(&job).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
 /// Kills `child` after `wait`, its ranks too, and waits until nobody is left.
 fn kill(mut child: Child, wait: Duration, victim: impl FnOnce(u32) -> Option<u32>) {
     let begun = Instant::now();

@@ -1,5 +1,6 @@
 //! a job and the ranks → every chunk's packs, the containers asked for, the quarantine tables and the summaries.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
@@ -69,10 +70,11 @@ pub enum Outcome {
 /// # Errors
 /// A dataset without chunks, a folder another run owns, a full disk. A bad image is none: it goes to `quarantine.csv`.
 pub fn run(job: &Job, world: &World, stop: &StopFlag) -> Result<Outcome> {
-    refuse_missing_features(&job.preprocess.formats)?;
+    world.agree(refuse_missing_features(&job.preprocess.formats))?;
     let sources = from_root(world, || discover(&job.paths.dataset))?;
     let pass = world.agree(Pass::new(job, world.threads(job.preprocess.threads)))?;
     let _locks = world.on_root(|| take(&pass))?;
+    world.on_root(|| forget_departed(&pass, &sources))?;
     let (ledger, skipped_already_done) = prepare_all(&pass, &sources, world, stop)?;
     let finished = |source: &&Source| ledger.has(source.chunk, pass.products.iter().map(|product| product.package));
     let (chunks_done, chunks_total) = (sources.iter().filter(finished).count(), sources.len());
@@ -100,6 +102,26 @@ fn take(pass: &Pass) -> Result<Vec<Lock>> {
     pass.products.iter().map(one).collect()
 }
 
+/// Removes what was made of chunks that are in the dataset no more: training reads every pack it finds.
+fn forget_departed(pass: &Pass, sources: &[Source]) -> Result<()> {
+    let there: BTreeSet<u32> = sources.iter().map(|source| source.chunk).collect();
+    for Product { name, place, .. } in &pass.products {
+        for chunk in place.chunks()?.difference(&there) {
+            tracing::warn!("part{chunk} is in the dataset no more: its pack leaves {name}");
+            let slot = place.chunk(*chunk);
+            // What vouches first. The pack last: by it the next run finds the chunk, should this one be killed.
+            [&place.summary, &slot.manifest, &slot.boxes, &slot.pack].into_iter().try_for_each(|path| atomic::remove(path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the summaries of the packages that are about to change: whoever finds one takes all packs for made by its settings.
+fn withdraw(pass: &Pass, left: &[Remainder]) -> Result<()> {
+    let changes = |product: &&Product| left.iter().any(|remainder| remainder.packages.contains(&product.package));
+    pass.products.iter().filter(changes).try_for_each(|product| atomic::remove(&product.place.summary))
+}
+
 /// Prepares what is left of all chunks, as far as no stop signal comes. Returns what is finished, on all ranks the same, and how many
 /// chunks an earlier run had finished.
 fn prepare_all(pass: &Pass, sources: &[Source], world: &World, stop: &StopFlag) -> Result<(Ledger, usize)> {
@@ -115,6 +137,7 @@ fn prepare_all(pass: &Pass, sources: &[Source], world: &World, stop: &StopFlag) 
         left.extend(survey.remainder);
     }
     let skipped = sources.len() - left.len();
+    world.on_root(|| withdraw(pass, &left))?;
     if world.is_root() {
         warn_of_missing_room(pass, &left)?;
     }

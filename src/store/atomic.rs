@@ -1,7 +1,7 @@
 //! bytes → a file that appears whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, IoContext, Result};
@@ -71,6 +71,15 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result
     staged.publish()
 }
 
+/// Removes the file `path`, durably; it may be gone already.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder(folder_of(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).at("remove", path),
+    }
+}
+
 /// Removes what killed writers left in `folder` (not below it). Call it only as the folder's owner.
 pub fn remove_unfinished(folder: &Path) -> Result<()> {
     if !folder.is_dir() {
@@ -81,7 +90,7 @@ pub fn remove_unfinished(folder: &Path) -> Result<()> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.starts_with('.') && name.ends_with(&format!(".{UNFINISHED}")) {
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).at("remove", &path),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at("remove", &path),
                 _ => tracing::debug!(path = %path.display(), "removed an unfinished file"),
             }
         }
