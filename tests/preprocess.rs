@@ -126,6 +126,27 @@ fn a_run_that_ends_half_way_leaves_no_summary_that_vouches_for_the_packs_of_two_
 }
 
 #[test]
+fn another_hdf5_layout_is_written_and_what_a_killed_writer_of_another_format_left_goes() {
+    let bench = Bench::with_chunks(1, 3);
+    let out = package(&bench.output("a"));
+    let group = || {
+        let file = hdf5::File::open(out.join("original_64.hdf5")).unwrap();
+        file.member_names().unwrap().contains(&"bioscan_dataset".to_owned())
+    };
+    preprocess(program(), &bench.job_to("a"), 0);
+    assert!(group());
+    for left in [".folder.part/part1", ".folder.old.part/part1"] {
+        fs::create_dir_all(out.join(left)).unwrap();
+    }
+    preprocess(program(), &bench.write_job("a", &bench.output("a"), "hdf5_layout = \"tool\""), 0);
+    assert!(!group());
+    assert_nothing_unfinished(&out);
+    assert_eq!(container::open(&out.join("original_64.hdf5")).unwrap().keys().len(), 4);
+    preprocess(program(), &bench.job_to("a"), 0);
+    assert!(group());
+}
+
+#[test]
 fn a_chunk_that_leaves_the_dataset_leaves_the_packs_and_the_containers() {
     let bench = Bench::with_chunks(3, 3);
     let job = bench.job_to("a");

@@ -92,8 +92,6 @@ pub fn run(job: &Job, world: &World, stop: &StopFlag) -> Result<Outcome> {
 fn take(pass: &Pass) -> Result<Vec<Lock>> {
     let one = |product: &Product| {
         let lock = Lock::acquire(&product.place.folder)?;
-        // First the unfinished folders, because what comes next removes files.
-        Output::of(product, &pass.settings).iter().try_for_each(Output::remove_unfinished)?;
         for folder in [&product.place.folder, &product.place.packs, &product.place.units()] {
             atomic::remove_unfinished(folder)?;
         }
