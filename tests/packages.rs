@@ -116,6 +116,30 @@ fn a_box_outside_its_picture_spoils_the_crops_alone_until_the_box_is_mended() {
 }
 
 #[test]
+fn verify_names_a_box_table_that_is_damaged_or_missing() {
+    let bench = Bench::with_chunks(2, 3);
+    let job = bench.write_job("a", &bench.output("a"), &boxed(&bench));
+    preprocess(program(), &job, 0);
+    let folder = bench.output("a").join("images/cropped");
+    let verify = |what: &str| {
+        let output = program().arg("verify").arg(&job).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.code() == Some(5) && said.contains(what), "{what}: {said}");
+    };
+    for table in ["boxes.tsv", "packs/part1.boxes.tsv"] {
+        let path = folder.join(table);
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 0x80;
+        fs::write(&path, bad).unwrap();
+        verify("boxes.tsv");
+        fs::remove_file(&path).unwrap();
+        verify(table);
+        fs::write(&path, good).unwrap();
+    }
+}
+
+#[test]
 fn a_chunk_may_be_a_zip_a_tar_an_hdf5_file_or_a_folder_and_gives_the_same_pack() {
     let files: Vec<(String, Vec<u8>)> = (0..4).map(|index| (format!("x{index}.jpg"), photograph(160, 120, index))).collect();
     let zip = Bench::new();

@@ -61,15 +61,19 @@ fn verify_product(product: &Product, settings: &Preprocess) -> Result<(usize, Ve
         findings.extend(output.fault(&manifests)?.map(|what| Finding::new(output.path(), what)));
     }
     let entries: Vec<_> = manifests.iter().flat_map(|manifest| manifest.quarantined.clone()).collect();
-    let mut tables = vec![(&place.quarantine, quarantine::table(&entries)?)];
+    let mut tables = vec![(&place.quarantine, quarantine::table(&entries)?.into_bytes())];
     if product.package.is_cropped() {
         let parts: Vec<_> = manifests.iter().map(|manifest| place.chunk(manifest.chunk).boxes).collect();
-        tables.push((&place.boxes, boxes::joined(&parts)?));
+        if parts.iter().all(|part| part.exists()) {
+            tables.push((&place.boxes, boxes::joined(&parts)?));
+        } else {
+            findings.push(Finding::new(&place.boxes, "cannot be compared: the table of a chunk is missing"));
+        }
     }
     for (path, expected) in tables {
         checked += 1;
-        match fs::read_to_string(path) {
-            Ok(text) if text == expected => {}
+        match fs::read(path) {
+            Ok(bytes) if bytes == expected => {}
             Ok(_) => findings.push(Finding::new(path, "differs from what the manifests say")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => findings.push(Finding::new(path, "is missing")),
             Err(error) => return Err(error).at("read", path),
