@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use crate::config::{Package, Preprocess};
 use crate::error::{Error, Result};
-use crate::image::{BoundingBox, Fault, Filter, RgbImage, Size, encode, extended_box, resize};
+use crate::image::{Fault, Filter, RgbImage, Size, encode, extended_box, resize};
 use crate::preprocess::Quarantined;
 use crate::preprocess::decoded::{Decoded, target};
-use crate::preprocess::detector::{Detector, Scene, Sighting};
+use crate::preprocess::detector::{Detector, Found, Scene, Sighting};
 use crate::telemetry::doing;
 
 /// An image as it came from its container.
@@ -31,8 +31,8 @@ pub struct Prepared {
 /// The results of one original.
 #[derive(Debug)]
 pub struct Made {
-    /// JPEG bytes for each package asked for, in their order, or why this one cannot be made: a box outside the picture spoils the
-    /// crops alone.
+    /// JPEG bytes for each package asked for, in their order, or why this one cannot be made: a box outside the picture spoils
+    /// the crops alone.
     pub jpegs: Vec<Result<Vec<u8>, Quarantined>>,
     /// The specimen, in pixels of the original, which has this size; `None` where nobody looked for it.
     pub seen: Option<(Size, Option<Sighting>)>,
@@ -65,7 +65,7 @@ pub fn prepare(
     let scenes: Vec<Scene> = (decoded.iter()).filter_map(|(file, picture)| Some(picture.as_ref().ok()?.scene(file))).collect();
     let mut sightings = match detector {
         Some(detector) if !scenes.is_empty() => detector.locate(&scenes)?.into_iter(),
-        _ => vec![None; scenes.len()].into_iter(),
+        _ => vec![Ok(None); scenes.len()].into_iter(),
     };
 
     let finish = |(file, picture): (String, Result<Decoded<'_>, Quarantined>)| {
@@ -73,11 +73,11 @@ pub fn prepare(
             Ok(picture) => picture,
             Err(entry) => return Ok(Prepared { file, outcome: Err(entry) }),
         };
-        let sighting =
+        let found =
             sightings.next().ok_or_else(|| Error::library("the detector", "it answered for fewer pictures than it saw"))?;
-        let made = make(&picture, sighting.map(|sighting| sighting.bounding_box), packages, settings)?;
+        let made = make(&picture, &found, packages, settings)?;
         let jpegs = made.into_iter().map(|jpeg| jpeg.map_err(|fault| Quarantined::image(chunk, &file, fault))).collect();
-        let made = Made { jpegs, seen: detector.map(|_| (picture.original(), sighting)) };
+        let made = Made { jpegs, seen: detector.map(|_| (picture.original(), found.unwrap_or_default())) };
         Ok(Prepared { file, outcome: Ok(made) })
     };
     decoded.into_iter().map(finish).collect()
@@ -86,12 +86,16 @@ pub fn prepare(
 /// One JPEG for each of `packages`. A picture without a specimen is its own crop: nothing is lost by a detector that saw nothing.
 fn make(
     decoded: &Decoded<'_>,
-    specimen: Option<BoundingBox>,
+    found: &Found,
     packages: &[Package],
     settings: &Preprocess,
 ) -> Result<Vec<Result<Vec<u8>, Fault>>> {
-    let specimen = specimen.filter(|_| packages.iter().any(|package| package.is_cropped()));
-    let cropped = specimen.map(|specimen| decoded.crop(extended_box(specimen, &settings.crop), settings.crop.fill.rgb()));
+    let crop = |sighting: Sighting| decoded.crop(extended_box(sighting.bounding_box, &settings.crop), settings.crop.fill.rgb());
+    let cropped = match found {
+        _ if !packages.iter().any(|package| package.is_cropped()) => None,
+        Ok(sighting) => sighting.map(crop),
+        Err(fault) => Some(Err(fault.clone())),
+    };
     let one = |package: &Package| {
         let picture = match (package, cropped.as_ref().filter(|_| package.is_cropped())) {
             (_, Some(Err(fault))) => Err(fault.clone()),
@@ -120,14 +124,14 @@ fn resized(cropped: &RgbImage, settings: &Preprocess) -> Result<Result<RgbImage,
 mod tests {
     use super::*;
     use crate::config::{CropTool, Detector as Kind};
-    use crate::image::decode;
+    use crate::image::{BoundingBox, decode};
 
     /// Finds the same box in every picture whose name does not begin with "empty".
     struct Everywhere(BoundingBox);
 
     impl Detector for Everywhere {
-        fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
-            Ok(scenes.iter().map(|scene| (!scene.file.starts_with("empty")).then_some(seen(self.0))).collect())
+        fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Found>> {
+            Ok(scenes.iter().map(|scene| Ok((!scene.file.starts_with("empty")).then_some(seen(self.0)))).collect())
         }
     }
 
