@@ -192,7 +192,7 @@ fn summary(product: &Product, ledger: &Ledger) -> Summary {
     }
 }
 
-/// Writes the package's tables and then its summary, and removes the units, which are all in packs now.
+/// Writes the package's tables and then its summary, and removes what kills left of the units, which are all in packs now.
 fn conclude(product: &Product, ledger: &Ledger, summary: &Summary) -> Result<()> {
     let (place, manifests) = (&product.place, ledger.of(product.package));
     let quarantined: Vec<Quarantined> = manifests.iter().flat_map(|manifest| manifest.quarantined.clone()).collect();
