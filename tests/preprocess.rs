@@ -191,28 +191,33 @@ fn kills(usual: u64) -> u64 {
     std::env::var("BIOSCAN_HPC_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
+/// Two packages and where the specimens are, by a detector.
+const CROPS: &str = "detector = \"contrast\"\npackages = [\"cropped_resized\", \"original_resized\"]";
+
 #[test]
 fn killed_at_random_moments_and_run_again_it_ends_with_the_same_bytes() {
     let bench = Bench::with_chunks(4, 12);
     bench.write_chunk(5, &many_small(5, 900));
-    let timed = |name: &str| {
-        let begun = Instant::now();
-        preprocess(program(), &bench.job_to(name), 0);
-        begun.elapsed()
-    };
-    // The faster of two, because a busy machine would place every kill behind the end.
-    let whole = timed("undisturbed").min(timed("warm"));
+    let kinds = [("plain", ""), ("crops", CROPS)].map(|(name, settings)| {
+        let timed = |name: &str| {
+            let begun = Instant::now();
+            preprocess(program(), &bench.write_job(name, &bench.output(name), settings), 0);
+            begun.elapsed()
+        };
+        // The faster of two, because a busy machine would place every kill behind the end.
+        (bench.output(name).join("images"), settings, timed(name).min(timed(&format!("{name}-warm"))))
+    });
     let (mut random, mut cut_short, rounds) = (stream(1, Purpose::Order, 0, 0), 0, kills(12));
-    for round in 0..rounds {
-        let job = bench.job_to("killed");
-        let out = package(&bench.output("killed"));
+    let out = bench.output("killed").join("images");
+    for (round, (undisturbed, settings, whole)) in (1..=rounds).zip(kinds.iter().cycle()) {
+        let job = bench.write_job("killed", &bench.output("killed"), settings);
         kill(spawn(program(), &job), whole.mul_f64(random.random_range(0.02..0.95)), Some);
-        cut_short += u64::from(!out.join("summary.json").exists());
+        cut_short += u64::from(!out.join("original_64/summary.json").exists());
         preprocess(program(), &job, 0);
-        assert_same_tree(&package(&bench.output("undisturbed")), &out);
+        assert_same_tree(undisturbed, &out);
         assert_nothing_unfinished(&out);
         fs::remove_dir_all(bench.output("killed")).unwrap();
-        eprintln!("kill {} of {rounds}: {cut_short} came before the end", round + 1);
+        eprintln!("kill {round} of {rounds}: {cut_short} came before the end");
     }
     assert!(cut_short * 4 >= rounds, "the kills came too late to show anything: {cut_short} of {rounds}");
 }
