@@ -90,8 +90,8 @@ impl MpiRanks {
 
     /// Sends to another rank; returns once `bytes` may be used again.
     ///
-    /// Meanwhile it takes what arrives: a message beyond a few kilobytes leaves only when its receiver takes it, and two ranks that sent
-    /// to each other and did nothing else would wait for ever.
+    /// Meanwhile it takes what arrives: a message beyond a few kilobytes leaves only when its receiver takes it, and two ranks
+    /// that sent to each other and did nothing else would wait for ever.
     pub(super) fn send(&self, to: usize, bytes: &[u8]) -> Result<()> {
         let fits = |number: usize| i32::try_from(number).map_err(|_| Error::Comm("a message of more than 2 GiB".into()));
         fits(bytes.len())?;

@@ -72,8 +72,8 @@ pub fn decode_reduced(jpeg: &[u8], side: u32) -> Result<(RgbImage, Size), Fault>
     })
 }
 
-/// Whether [`decode_reduced`] at `side`, of a picture of size `from`, gives the very pixels that [`decode_for`] gives of one that is to
-/// become `becomes`.
+/// Whether [`decode_reduced`] at `side`, of a picture of size `from`, gives the very pixels that [`decode_for`] gives of one that
+/// is to become `becomes`.
 #[must_use]
 pub fn decode_reduced_serves(from: Size, side: u32, becomes: Size) -> bool {
     way_to_see(from, side) == way_to_resize(from, becomes)

@@ -176,8 +176,8 @@ mod tests {
         compressor.set_lossless(true).unwrap();
         let image = Image { pixels: &pixels[..], width: 32, pitch: 3 * 32, height: 16, format: PixelFormat::RGB };
         let lossless = compressor.compress_to_vec(image).unwrap();
-        // Colours once for four by two pixels, 4:1:0: a flat picture, its only unit made by hand. Eight blocks of luma of 00, no change of
-        // the mean, and 1010, no more; two of chroma, whose codes for the same are 00 and 00.
+        // Colours once for four by two pixels, 4:1:0: a flat picture, its only unit made by hand. Eight blocks of luma of 00, no
+        // change of the mean, and 1010, no more; two of chroma, whose codes for the same are 00 and 00.
         let mut rare = jpeg(32, 16, 75, Subsamp::Sub4x1, 1);
         let frame = rare.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
         assert_eq!(rare[frame + 11], 0x41);

@@ -75,8 +75,8 @@ impl<'a> Decoded<'a> {
         }
     }
 
-    /// All of it, at the size that the settings ask for: the same pixels whatever was decoded for a detector. The outer error is the
-    /// resizing library's.
+    /// All of it, at the size that the settings ask for: the same pixels whatever was decoded for a detector. The outer error is
+    /// the resizing library's.
     pub fn resized(&self, settings: &Preprocess) -> Result<Result<RgbImage, Fault>> {
         let (picture, becomes) = match (self.becomes, &self.jpeg) {
             (None, Some(jpeg)) => match for_resize(jpeg, settings) {

@@ -72,8 +72,8 @@ impl StagedFolder {
         &self.unfinished
     }
 
-    /// Makes the folder visible under its final name, in place of what lies there; the files in it are durable already, and the folders
-    /// `inner`, and it, become so.
+    /// Makes the folder visible under its final name, in place of what lies there; the files in it are durable already, and the
+    /// folders `inner`, and it, become so.
     pub fn publish(mut self, inner: impl IntoIterator<Item = PathBuf>) -> Result<()> {
         inner.into_iter().try_for_each(|folder| sync_folder(&folder))?;
         sync_folder(&self.unfinished)?;

@@ -1,8 +1,8 @@
 //! a folder → its one owner (contract 9).
 //!
-//! A file that is there or not names the owner; no `flock`, because shared file systems differ in what they make of it. It is written
-//! beside and linked to its name, which fails where the name is taken: so nobody ever reads half of it. An owner that is provably dead is
-//! replaced, aloud; one that cannot be judged from here counts as alive.
+//! A file that is there or not names the owner; no `flock`, because shared file systems differ in what they make of it. It is
+//! written beside and linked to its name, which fails where the name is taken: so nobody ever reads half of it. An owner that is
+//! provably dead is replaced, aloud; one that cannot be judged from here counts as alive.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -147,8 +147,8 @@ fn evict(path: &Path, dead: &Owner, pid: u32) -> Result<()> {
     fs::remove_file(&aside).at("remove", &aside)
 }
 
-/// The owner named in a lock file; `None` where the file is gone. One that cannot be parsed is somebody's whom nobody can judge, until
-/// its age shows that a crash tore it.
+/// The owner named in a lock file; `None` where the file is gone. One that cannot be parsed is somebody's whom nobody can judge,
+/// until its age shows that a crash tore it.
 fn read(path: &Path) -> Result<Option<Owner>> {
     let read = fs::read(path).and_then(|text| match serde_json::from_slice(&text) {
         Ok(owner) => Ok(owner),
