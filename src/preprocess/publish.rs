@@ -209,3 +209,28 @@ fn packs_hash(manifests: &[Manifest]) -> String {
     let text: String = manifests.iter().map(|manifest| format!("{} {}\n", manifest.chunk, manifest.pack.blake3)).collect();
     hash::of_bytes(text.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tars_are_what_they_were_until_all_new_ones_are_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("webdataset");
+        let begin = |chunks: &[u32]| {
+            let mut tars = Box::new(Tars::create(&folder, "x").unwrap());
+            chunks.iter().for_each(|chunk| tars.add(&ImageKey::new(*chunk, "a.jpg"), b"jpeg").unwrap());
+            tars
+        };
+        let held = || fs::read_dir(&folder).unwrap().count();
+        begin(&[1, 2]).finish().unwrap();
+        assert_eq!(held(), 2);
+        let new = begin(&[1, 2, 3]);
+        assert_eq!(held(), 2);
+        new.finish().unwrap();
+        assert_eq!(held(), 3);
+        drop(begin(&[7]));
+        assert_eq!((held(), fs::read_dir(root.path()).unwrap().count()), (3, 1));
+    }
+}
