@@ -92,6 +92,54 @@ fn another_fill_makes_the_crops_again_and_leaves_the_original_as_it_is() {
 }
 
 #[test]
+fn a_box_outside_its_picture_spoils_the_crops_alone_until_the_box_is_mended() {
+    let bench = Bench::with_chunks(2, 5);
+    let settings = boxed(&bench);
+    let boxes = bench.root.path().join("boxes.csv");
+    let good = fs::read_to_string(&boxes).unwrap();
+    fs::write(&boxes, good.replace("c1-001.jpg,20,10,120,70", "c1-001.jpg,900,900,940,920")).unwrap();
+    let images = bench.output("a").join("images");
+    let job = bench.write_job("a", &bench.output("a"), &settings);
+    preprocess(program(), &job, 3);
+    let held = |package: &str| container::open(&images.join(package).join("packs")).unwrap().keys().len();
+    assert_eq!((held("cropped"), held("cropped_64"), held("original_64")), (12, 12, 13));
+    let quarantine = |package: &str| fs::read_to_string(images.join(package).join("quarantine.csv")).unwrap().lines().count() - 1;
+    assert_eq!((quarantine("cropped"), quarantine("cropped_64"), quarantine("original_64")), (1, 1, 0));
+
+    fs::write(&boxes, good).unwrap();
+    preprocess(program(), &job, 0);
+    assert_eq!((held("cropped"), held("cropped_64"), held("original_64")), (13, 13, 13));
+
+    // No detector ever looked: the same originals.
+    preprocess(program(), &bench.job_to("without"), 0);
+    assert_same_tree(&images.join("original_64"), &bench.output("without").join("images/original_64"));
+}
+
+#[test]
+fn verify_names_a_box_table_that_is_damaged_or_missing() {
+    let bench = Bench::with_chunks(2, 3);
+    let job = bench.write_job("a", &bench.output("a"), &boxed(&bench));
+    preprocess(program(), &job, 0);
+    let folder = bench.output("a").join("images/cropped");
+    let verify = |what: &str| {
+        let output = program().arg("verify").arg(&job).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.code() == Some(5) && said.contains(what), "{what}: {said}");
+    };
+    for table in ["boxes.tsv", "packs/part1.boxes.tsv"] {
+        let path = folder.join(table);
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 0x80;
+        fs::write(&path, bad).unwrap();
+        verify("boxes.tsv");
+        fs::remove_file(&path).unwrap();
+        verify(table);
+        fs::write(&path, good).unwrap();
+    }
+}
+
+#[test]
 fn a_chunk_may_be_a_zip_a_tar_an_hdf5_file_or_a_folder_and_gives_the_same_pack() {
     let files: Vec<(String, Vec<u8>)> = (0..4).map(|index| (format!("x{index}.jpg"), photograph(160, 120, index))).collect();
     let zip = Bench::new();

@@ -108,6 +108,60 @@ fn only_what_changed_is_made_again() {
     assert!(zip.read(&ImageKey::new(3, "c3-000.jpg")).unwrap().is_none());
 }
 
+#[test]
+fn a_run_that_ends_half_way_leaves_no_summary_that_vouches_for_the_packs_of_two_makes() {
+    let bench = Bench::with_chunks(2, 3);
+    let out = package(&bench.output("a"));
+    preprocess(program(), &bench.job_to("a"), 0);
+    let good = tree(&out);
+    // The second chunk cannot be replaced.
+    let blocked = out.join("packs/part2.pack");
+    fs::remove_file(&blocked).unwrap();
+    fs::create_dir_all(blocked.join("precious")).unwrap();
+    preprocess(program(), &bench.write_job("a", &bench.output("a"), "quality = 90"), 6);
+    assert!(!out.join("summary.json").exists());
+    fs::remove_dir_all(&blocked).unwrap();
+    preprocess(program(), &bench.job_to("a"), 0);
+    assert_eq!(tree(&out), good);
+}
+
+#[test]
+fn another_hdf5_layout_is_written_and_what_a_killed_writer_of_another_format_left_goes() {
+    let bench = Bench::with_chunks(1, 3);
+    let out = package(&bench.output("a"));
+    let group = || {
+        let file = hdf5::File::open(out.join("original_64.hdf5")).unwrap();
+        file.member_names().unwrap().contains(&"bioscan_dataset".to_owned())
+    };
+    preprocess(program(), &bench.job_to("a"), 0);
+    assert!(group());
+    for left in [".folder.part/part1", ".folder.old.part/part1"] {
+        fs::create_dir_all(out.join(left)).unwrap();
+    }
+    preprocess(program(), &bench.write_job("a", &bench.output("a"), "hdf5_layout = \"tool\""), 0);
+    assert!(!group());
+    assert_nothing_unfinished(&out);
+    assert_eq!(container::open(&out.join("original_64.hdf5")).unwrap().keys().len(), 4);
+    preprocess(program(), &bench.job_to("a"), 0);
+    assert!(group());
+}
+
+#[test]
+fn a_chunk_that_leaves_the_dataset_leaves_the_packs_and_the_containers() {
+    let bench = Bench::with_chunks(3, 3);
+    let job = bench.job_to("a");
+    preprocess(program(), &job, 0);
+    fs::remove_file(bench.chunk_path(3)).unwrap();
+    let mut command = program();
+    command.arg("-v");
+    let said = preprocess(command, &job, 0);
+    assert!(String::from_utf8_lossy(&said.stderr).contains("part3 is in the dataset no more"));
+    preprocess(program(), &bench.job_to("two"), 0);
+    assert_same_tree(&package(&bench.output("two")), &package(&bench.output("a")));
+    let verified = program().arg("verify").arg(&job).output().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
 /// Kills `child` after `wait`, its ranks too, and waits until nobody is left.
 fn kill(mut child: Child, wait: Duration, victim: impl FnOnce(u32) -> Option<u32>) {
     let begun = Instant::now();
@@ -137,28 +191,35 @@ fn kills(usual: u64) -> u64 {
     std::env::var("BIOSCAN_HPC_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
+/// Two packages and where the specimens are, by a detector.
+const CROPS: &str = "detector = \"contrast\"\npackages = [\"cropped_resized\", \"original_resized\"]";
+
 #[test]
 fn killed_at_random_moments_and_run_again_it_ends_with_the_same_bytes() {
     let bench = Bench::with_chunks(4, 12);
     bench.write_chunk(5, &many_small(5, 900));
-    let timed = |name: &str| {
-        let begun = Instant::now();
-        preprocess(program(), &bench.job_to(name), 0);
-        begun.elapsed()
-    };
-    // The faster of two, because a busy machine would place every kill behind the end.
-    let whole = timed("undisturbed").min(timed("warm"));
+    let kinds = [("plain", ""), ("crops", CROPS)].map(|(name, settings)| {
+        let timed = |name: &str| {
+            let begun = Instant::now();
+            preprocess(program(), &bench.write_job(name, &bench.output(name), settings), 0);
+            begun.elapsed()
+        };
+        // The faster of two, because a busy machine would place every kill behind the end.
+        (bench.output(name).join("images"), settings, timed(name).min(timed(&format!("{name}-warm"))))
+    });
     let (mut random, mut cut_short, rounds) = (stream(1, Purpose::Order, 0, 0), 0, kills(12));
-    for round in 0..rounds {
-        let job = bench.job_to("killed");
-        let out = package(&bench.output("killed"));
+    let out = bench.output("killed").join("images");
+    for round in 1..=rounds {
+        // Crops take longer, so that one in four must do.
+        let (undisturbed, settings, whole) = &kinds[usize::from(round % 4 == 0)];
+        let job = bench.write_job("killed", &bench.output("killed"), settings);
         kill(spawn(program(), &job), whole.mul_f64(random.random_range(0.02..0.95)), Some);
-        cut_short += u64::from(!out.join("summary.json").exists());
+        cut_short += u64::from(!out.join("original_64/summary.json").exists());
         preprocess(program(), &job, 0);
-        assert_same_tree(&package(&bench.output("undisturbed")), &out);
+        assert_same_tree(undisturbed, &out);
         assert_nothing_unfinished(&out);
         fs::remove_dir_all(bench.output("killed")).unwrap();
-        eprintln!("kill {} of {rounds}: {cut_short} came before the end", round + 1);
+        eprintln!("kill {round} of {rounds}: {cut_short} came before the end");
     }
     assert!(cut_short * 4 >= rounds, "the kills came too late to show anything: {cut_short} of {rounds}");
 }
@@ -294,11 +355,14 @@ fn verify_finds_a_flipped_bit_in_each_thing_written() {
     for file in files {
         let path = folder.join(file);
         let good = fs::read(&path).unwrap();
-        let mut bad = good.clone();
-        bad[good.len() / 2] ^= 1;
-        fs::write(&path, bad).unwrap();
-        let top = file.split('/').next().unwrap();
-        assert!(verify(5).contains(top), "{file}");
+        // The high bit too: what was text is none any more.
+        for bit in [1, 0x80] {
+            let mut bad = good.clone();
+            bad[good.len() / 2] ^= bit;
+            fs::write(&path, bad).unwrap();
+            let top = file.split('/').next().unwrap();
+            assert!(verify(5).contains(top), "{file}");
+        }
         fs::write(&path, good).unwrap();
     }
     File::create(folder.join("packs/part9.json")).unwrap();

@@ -1,5 +1,9 @@
 //! MPI → ranks and collectives over bytes and numbers.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::environment::Universe;
@@ -12,9 +16,14 @@ use crate::error::{Error, Result};
 /// MPI counts are 32-bit; larger messages go in pieces of this size.
 const PIECE: usize = 1 << 28;
 
+/// How long a rank sleeps between two looks at what it is sending.
+const SENDING: Duration = Duration::from_micros(50);
+
 /// The ranks of an initialised MPI; dropping it finalises MPI.
 pub(super) struct MpiRanks {
     world: SimpleCommunicator,
+    /// What arrived while this rank was sending.
+    inbox: RefCell<VecDeque<(usize, Vec<u8>)>>,
     // After `world`, because fields drop in order and MPI must outlive its communicators.
     _universe: Universe,
 }
@@ -29,7 +38,7 @@ impl MpiRanks {
                 "this MPI offers {threading:?} threads only, and training needs MPI_THREAD_MULTIPLE: use another MPI module"
             )));
         }
-        Ok(Self { world: universe.world(), _universe: universe })
+        Ok(Self { world: universe.world(), inbox: RefCell::default(), _universe: universe })
     }
 
     pub(super) fn rank(&self) -> usize {
@@ -80,10 +89,23 @@ impl MpiRanks {
     }
 
     /// Sends to another rank; returns once `bytes` may be used again.
+    ///
+    /// Meanwhile it takes what arrives: a message beyond a few kilobytes leaves only when its receiver takes it, and two ranks
+    /// that sent to each other and did nothing else would wait for ever.
     pub(super) fn send(&self, to: usize, bytes: &[u8]) -> Result<()> {
         let fits = |number: usize| i32::try_from(number).map_err(|_| Error::Comm("a message of more than 2 GiB".into()));
         fits(bytes.len())?;
-        self.world.process_at_rank(fits(to)?).send(bytes);
+        let to = self.world.process_at_rank(fits(to)?);
+        mpi::request::scope(|scope| {
+            let mut sending = to.immediate_send(scope, bytes);
+            while let Err(unfinished) = sending.test() {
+                sending = unfinished;
+                match self.arrival() {
+                    Some(message) => self.inbox.borrow_mut().push_back(message),
+                    None => std::thread::sleep(SENDING),
+                }
+            }
+        });
         Ok(())
     }
 
@@ -91,6 +113,11 @@ impl MpiRanks {
     ///
     /// Polled, because Open MPI's blocking receive keeps a core busy that the images need.
     pub(super) fn try_receive(&self) -> Option<(usize, Vec<u8>)> {
+        let kept = self.inbox.borrow_mut().pop_front();
+        kept.or_else(|| self.arrival())
+    }
+
+    fn arrival(&self) -> Option<(usize, Vec<u8>)> {
         let message = self.world.any_process().immediate_matched_probe()?;
         let (bytes, status) = message.matched_receive_vec();
         Some((status.source_rank() as usize, bytes))
@@ -133,5 +160,51 @@ pub(super) fn abort_if_running(code: u8) {
     if is_up() {
         // SAFETY: MPI is up, and stays so: only the thread that made the world ends it, and that one is here or waits for this one.
         unsafe { mpi::ffi::MPI_Abort(mpi::ffi::RSMPI_COMM_WORLD, i32::from(code)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const AS_RANK: &str = "BIOSCAN_TEST_AS_RANK";
+
+    /// Far beyond what any MPI sends before its receiver asks.
+    const LARGE: usize = 4 << 20;
+
+    #[test]
+    fn two_ranks_that_send_to_each_other_at_once_both_go_on() {
+        if Command::new("mpirun").arg("--version").stdout(Stdio::null()).status().is_err() {
+            eprintln!("SKIPPED: no mpirun");
+            return;
+        }
+        let output = Command::new("timeout")
+            .args(["-k", "5", "60", "mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "comm::mpi_ranks::tests::rank", "--ignored", "--nocapture"])
+            .env(AS_RANK, "1")
+            .envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+
+    #[test]
+    #[ignore = "one rank of the other test, which starts it under mpirun"]
+    fn rank() {
+        if std::env::var_os(AS_RANK).is_none() {
+            return;
+        }
+        let ranks = MpiRanks::connect().unwrap();
+        let other = 1 - ranks.rank();
+        for number in 0..3 {
+            ranks.send(other, &vec![number; LARGE]).unwrap();
+        }
+        for number in 0..3 {
+            let (from, bytes) = std::iter::repeat_with(|| ranks.try_receive()).flatten().next().unwrap();
+            assert!(from == other && bytes == vec![number; LARGE], "message {number} from {from}");
+        }
     }
 }

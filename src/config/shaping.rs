@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::store::hash;
 
 /// Raised when the same settings would give other pixels or boxes than before, so that packs of two makes are never mixed.
-const RECIPE: u32 = 3;
+const RECIPE: u32 = 4;
 
 #[derive(Serialize)]
 struct Shaping<'a> {
@@ -19,8 +19,6 @@ struct Shaping<'a> {
     resize: Option<(u32, Fit)>,
     quality: u8,
     orientation: Orientation,
-    /// A pass that crops decodes wholly, and another's resized originals differ from its by a rounding here and there.
-    decoded_wholly: bool,
     crop: Option<(Detector, &'a CropTool, &'a str)>,
 }
 
@@ -47,7 +45,6 @@ impl Preprocess {
             resize: (package != Package::Cropped).then_some((self.size, self.fit)),
             quality: self.quality,
             orientation: self.orientation,
-            decoded_wholly: self.detector != Detector::None,
             crop: package.is_cropped().then_some((self.detector, &self.crop, &evidence)),
         };
         let text = serde_json::to_vec(&shaping).map_err(|error| Error::library("serde_json", error))?;
@@ -81,6 +78,8 @@ mod tests {
         assert_eq!(hash_of(Package::Cropped, &base), hash_of(Package::Cropped, &smaller));
         let wider = Preprocess { crop: CropTool { extension: 2.0, ..CropTool::default() }, ..base.clone() };
         assert_eq!(hash_of(Package::OriginalResized, &base), hash_of(Package::OriginalResized, &wider));
+        let uncropped = Preprocess::default();
+        assert_eq!(hash_of(Package::OriginalResized, &base), hash_of(Package::OriginalResized, &uncropped));
         assert_ne!(hash_of(Package::CroppedResized, &base), hash_of(Package::CroppedResized, &wider));
     }
 

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::container::{ImageKey, Reader, Writer, chunk_number};
 use crate::error::{Error, IoContext, Result};
+use crate::store::atomic::StagedFolder;
 
 /// A folder of `part{N}` folders, its names read once.
 #[derive(Debug)]
@@ -66,30 +67,24 @@ fn names(folder: &Path) -> Result<BTreeSet<String>> {
 /// Writes `part{N}/{file}` under a folder that becomes visible as a whole.
 #[derive(Debug)]
 pub struct FolderWriter {
-    unfinished: PathBuf,
-    destination: PathBuf,
+    staged: StagedFolder,
     chunks: BTreeSet<u32>,
-    published: bool,
 }
 
 impl FolderWriter {
     /// Begins the folder `destination`; what lies there stays until [`Writer::finish`].
     pub fn create(destination: &Path) -> Result<Self> {
-        let unfinished = unfinished(destination);
-        remove(&unfinished)?;
-        fs::create_dir_all(&unfinished).at("create the folder", &unfinished)?;
-        Ok(Self { unfinished, destination: destination.to_owned(), chunks: BTreeSet::new(), published: false })
+        Ok(Self { staged: StagedFolder::beside(destination)?, chunks: BTreeSet::new() })
     }
 
-    /// Removes what a killed writer of `destination` left. Call it only as the owner.
-    pub fn remove_unfinished(destination: &Path) -> Result<()> {
-        remove(&unfinished(destination))
+    fn chunk(&self, chunk: u32) -> PathBuf {
+        self.staged.path().join(format!("part{chunk}"))
     }
 }
 
 impl Writer for FolderWriter {
     fn add(&mut self, key: &ImageKey, jpeg: &[u8]) -> Result<()> {
-        let chunk = self.unfinished.join(format!("part{}", key.chunk));
+        let chunk = self.chunk(key.chunk);
         if self.chunks.insert(key.chunk) {
             fs::create_dir(&chunk).at("create the folder", &chunk)?;
         }
@@ -98,37 +93,9 @@ impl Writer for FolderWriter {
         file.write_all(jpeg).and_then(|()| file.sync_all()).at("write", &path)
     }
 
-    fn finish(mut self: Box<Self>) -> Result<()> {
-        let sync = |folder: &Path| File::open(folder).and_then(|handle| handle.sync_all()).at("flush the folder", folder);
-        for chunk in &self.chunks {
-            sync(&self.unfinished.join(format!("part{chunk}")))?;
-        }
-        sync(&self.unfinished)?;
-        // A folder cannot be renamed over a full one; a kill between the two leaves none, and the next run writes it again.
-        remove(&self.destination)?;
-        fs::rename(&self.unfinished, &self.destination).at("publish", &self.destination)?;
-        self.published = true;
-        self.destination.parent().map_or(Ok(()), sync)
-    }
-}
-
-impl Drop for FolderWriter {
-    fn drop(&mut self) {
-        if !self.published {
-            // Nothing to do about a failure here: the leftover is garbage by its name and removed by the next owner.
-            let _ = fs::remove_dir_all(&self.unfinished);
-        }
-    }
-}
-
-fn unfinished(destination: &Path) -> PathBuf {
-    destination.with_file_name(format!(".{}.part", destination.file_name().unwrap_or_default().to_string_lossy()))
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", folder),
-        _ => Ok(()),
+    fn finish(self: Box<Self>) -> Result<()> {
+        let chunks: Vec<PathBuf> = self.chunks.iter().map(|chunk| self.chunk(*chunk)).collect();
+        self.staged.publish(chunks)
     }
 }
 

@@ -120,7 +120,7 @@ impl Originals for Of<Hdf5> {
     }
 
     fn refused(&self) -> &[Refused] {
-        &[]
+        self.images.refused()
     }
 
     fn fingerprint(&self) -> Result<String> {

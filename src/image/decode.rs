@@ -33,7 +33,7 @@ pub fn decode(jpeg: &[u8]) -> Result<RgbImage, Fault> {
 pub(super) fn decode_into(jpeg: &[u8], image: &mut RgbImage) -> Result<(), Fault> {
     with_decompressor(|decompressor| {
         let header = header(decompressor, jpeg)?;
-        pixels(decompressor, jpeg, &header, ScalingFactor::ONE, Chroma::Smooth, image)
+        pixels(decompressor, jpeg, &header, (ScalingFactor::ONE, Chroma::Smooth), image)
     })
 }
 
@@ -52,10 +52,8 @@ pub fn decode_for(jpeg: &[u8], target: Target) -> Result<(RgbImage, Size), Fault
         let header = header(decompressor, jpeg)?;
         let from = size_of(&header);
         let becomes = target.size_for(from)?;
-        let fraction = if header.is_lossless { ScalingFactor::ONE } else { fraction_for(from, becomes) };
-        let chroma = if is_twice(from, becomes, fraction) { Chroma::Repeated } else { Chroma::Smooth };
         let mut image = RgbImage::default();
-        pixels(decompressor, jpeg, &header, fraction, chroma, &mut image)?;
+        pixels(decompressor, jpeg, &header, way_to_resize(from, becomes), &mut image)?;
         Ok((image, becomes))
     })
 }
@@ -68,23 +66,33 @@ pub fn decode_reduced(jpeg: &[u8], side: u32) -> Result<(RgbImage, Size), Fault>
     with_decompressor(|decompressor| {
         let header = header(decompressor, jpeg)?;
         let whole = size_of(&header);
-        let longer = whole.width.max(whole.height) as usize;
-        let enough = |fraction: &ScalingFactor| fraction.scale(longer) >= side as usize && !header.is_lossless;
-        let fraction = FRACTIONS.into_iter().find(enough).unwrap_or(ScalingFactor::ONE);
-        // As `decode_for` has it, which then need not decode the same again.
-        let chroma = if fraction == ScalingFactor::ONE { Chroma::Smooth } else { Chroma::Repeated };
         let mut image = RgbImage::default();
-        pixels(decompressor, jpeg, &header, fraction, chroma, &mut image)?;
+        pixels(decompressor, jpeg, &header, way_to_see(whole, side), &mut image)?;
         Ok((image, whole))
     })
 }
 
-/// The size at which [`decode_for`] decodes a picture of size `from` that is to be resized to `becomes`.
+/// Whether [`decode_reduced`] at `side`, of a picture of size `from`, gives the very pixels that [`decode_for`] gives of one that
+/// is to become `becomes`.
 #[must_use]
-pub fn decoded_size(from: Size, becomes: Size) -> Size {
+pub fn decode_reduced_serves(from: Size, side: u32, becomes: Size) -> bool {
+    way_to_see(from, side) == way_to_resize(from, becomes)
+}
+
+/// At which fraction of its size a picture is decoded, and how its colours are.
+type Way = (ScalingFactor, Chroma);
+
+fn way_to_resize(from: Size, becomes: Size) -> Way {
     let fraction = fraction_for(from, becomes);
-    let side = |side: u32| fraction.scale(side as usize) as u32;
-    Size { width: side(from.width), height: side(from.height) }
+    (fraction, if is_twice(from, becomes, fraction) { Chroma::Repeated } else { Chroma::Smooth })
+}
+
+fn way_to_see(whole: Size, side: u32) -> Way {
+    let longer = whole.width.max(whole.height) as usize;
+    // A fraction that leaves the size as it is (of a single pixel) gives the mean of a block, not the pixel.
+    let enough = |fraction: &ScalingFactor| (side as usize..longer).contains(&fraction.scale(longer));
+    // Repeated as `decode_for` has it, which then need not decode the same again.
+    FRACTIONS.into_iter().find(enough).map_or((ScalingFactor::ONE, Chroma::Smooth), |fraction| (fraction, Chroma::Repeated))
 }
 
 /// The smallest fraction of `from` that is at least twice `becomes` on both sides; 1 where there is none.
@@ -157,10 +165,11 @@ fn pixels(
     decompressor: &mut Decompressor,
     jpeg: &[u8],
     header: &DecompressHeader,
-    fraction: ScalingFactor,
-    chroma: Chroma,
+    (fraction, chroma): Way,
     image: &mut RgbImage,
 ) -> Result<(), Fault> {
+    // Lossless pictures have no blocks to make smaller.
+    let fraction = if header.is_lossless { ScalingFactor::ONE } else { fraction };
     decompressor.set_scaling_factor(fraction).map_err(fault)?;
     decompressor.set_fast_upsample(chroma == Chroma::Repeated).map_err(fault)?;
     let scaled = header.scaled(fraction);
@@ -305,8 +314,10 @@ mod tests {
         assert_eq!(widths, [100, 100, 200, 200, 400, 400, 800, 800]);
         assert_eq!(decoded(801), decode(&jpeg).unwrap());
         let (for_resize, becomes) = decode_for(&jpeg, Target { fit: Fit::Height, length: 60 }).unwrap();
-        assert_eq!(decoded_size(Size { width: 800, height: 600 }, becomes), for_resize.size());
         assert_eq!(decoded(150), for_resize);
+        let serves =
+            [1, 100, 101, 200, 201, u32::MAX].map(|side| decode_reduced_serves(Size { width: 800, height: 600 }, side, becomes));
+        assert_eq!(serves, [false, false, true, true, false, false]);
         assert_eq!(decode_reduced(&jpeg[..jpeg.len() - 9], 1).unwrap_err().reason, Reason::Truncated);
     }
 

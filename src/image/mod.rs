@@ -17,7 +17,7 @@ mod view;
 
 pub use bounding_box::BoundingBox;
 pub use crop::{box_from_fractions, crop, crop_jpeg, extended_box};
-pub use decode::{decode, decode_for, decode_reduced, decoded_size};
+pub use decode::{decode, decode_for, decode_reduced, decode_reduced_serves};
 pub use encode::encode;
 pub use fault::{Fault, Reason};
 pub use orientation::{decode_upright_for, orientation_of, upright};

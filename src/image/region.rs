@@ -8,9 +8,9 @@ use std::ffi::CStr;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use turbojpeg::{DecompressHeader, raw};
+use turbojpeg::{DecompressHeader, Subsamp, raw};
 
-use super::decode::{MOST_SCANS, fault_in};
+use super::decode::{MOST_SCANS, decode_into, fault_in};
 use crate::image::{Fault, RgbImage, Size};
 
 /// A part of a picture.
@@ -35,6 +35,10 @@ pub(super) fn decode_region(
     wanted: &Region,
     image: &mut RgbImage,
 ) -> Result<(u32, u32), Fault> {
+    // The library cuts blocks of which it knows how they lie: a lossless picture has none.
+    if header.is_lossless || header.subsamp == Subsamp::Unknown {
+        return decode_into(jpeg, image).map(|()| (0, 0));
+    }
     DECODER.with_borrow_mut(|slot| {
         // A new one takes its place after an error, because libjpeg-turbo may be left within the bad picture.
         let mut decoder = slot.take().map_or_else(RegionDecoder::new, Ok)?;
@@ -102,21 +106,16 @@ fn error(message: String) -> turbojpeg::Error {
 /// What must be decoded so that `wanted` comes out as in a whole decode. The library begins at a column of blocks, and takes the edge of
 /// what it decodes for the edge of the picture when it smooths colours between two pixels: so at least a column more on either side.
 fn decodable(header: &DecompressHeader, wanted: &Region) -> Region {
-    let whole = 0..header.width as u32;
-    // Lossless pictures have no blocks.
-    if header.is_lossless {
-        return Region { columns: whole, rows: 0..header.height as u32 };
-    }
     let block = header.subsamp.mcu_width() as u32;
     let start = wanted.columns.start.saturating_sub(1) / block * block;
-    let end = (wanted.columns.end + 2).min(whole.end);
+    let end = (wanted.columns.end + 2).min(header.width as u32);
     Region { columns: start..end, rows: wanted.rows.clone() }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+    use turbojpeg::{Compressor, Image, PixelFormat};
 
     use super::super::decode::{decode, header_of};
     use super::*;
@@ -167,6 +166,32 @@ mod tests {
                     prop_assert_eq!(pixel(&image, column - left, row - top), pixel(&whole, column, row), "at {}, {}", column, row);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_the_library_cannot_cut_is_decoded_whole() {
+        let pixels: Vec<u8> = (0..3 * 32 * 16u32).map(|at| (at * 7) as u8).collect();
+        let mut compressor = Compressor::new().unwrap();
+        compressor.set_lossless(true).unwrap();
+        let image = Image { pixels: &pixels[..], width: 32, pitch: 3 * 32, height: 16, format: PixelFormat::RGB };
+        let lossless = compressor.compress_to_vec(image).unwrap();
+        // Colours once for four by two pixels, 4:1:0: a flat picture, its only unit made by hand. Eight blocks of luma of 00, no
+        // change of the mean, and 1010, no more; two of chroma, whose codes for the same are 00 and 00.
+        let mut rare = jpeg(32, 16, 75, Subsamp::Sub4x1, 1);
+        let frame = rare.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        assert_eq!(rare[frame + 11], 0x41);
+        rare[frame + 11] = 0x42;
+        let scan = rare.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        rare.truncate(scan + 14);
+        rare.extend([0x28, 0xa2, 0x8a, 0x28, 0xa2, 0x8a, 0x00, 0xff, 0xd9]);
+
+        for (jpeg, subsamp) in [(lossless, Subsamp::None), (rare, Subsamp::Unknown)] {
+            let (whole, header) = (decode(&jpeg).unwrap(), header_of(&jpeg).unwrap());
+            assert_eq!(header.subsamp, subsamp);
+            let mut part = RgbImage::default();
+            assert_eq!(decode_region(&jpeg, &header, &Region { columns: 17..20, rows: 3..9 }, &mut part), Ok((0, 0)));
+            assert_eq!(part, whole);
         }
     }
 

@@ -38,17 +38,17 @@ impl BoxTable {
 /// Writes the rows of `tables`, in their order, to one table.
 pub fn join(tables: &[PathBuf], path: &Path) -> Result<Sealed> {
     let text = joined(tables)?;
-    atomic::write(path, text.as_bytes())?;
-    Ok(Sealed { bytes: text.len() as u64, blake3: hash::of_bytes(text.as_bytes()) })
+    atomic::write(path, &text)?;
+    Ok(Sealed { bytes: text.len() as u64, blake3: hash::of_bytes(&text) })
 }
 
-/// The rows of `tables`, in their order, as one table.
-pub fn joined(tables: &[PathBuf]) -> Result<String> {
-    let mut text = String::new();
+/// The rows of `tables`, in their order, as one table. Bytes, because one that is damaged may be no text.
+pub fn joined(tables: &[PathBuf]) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
     for table in tables {
-        let part = fs::read_to_string(table).at("read", table)?;
-        let header = part.find('\n').map_or(part.len(), |end| end + 1);
-        text.push_str(if text.is_empty() { &part } else { &part[header..] });
+        let part = fs::read(table).at("read", table)?;
+        let header = part.iter().position(|byte| *byte == b'\n').map_or(part.len(), |end| end + 1);
+        text.extend_from_slice(if text.is_empty() { &part } else { &part[header..] });
     }
     Ok(text)
 }

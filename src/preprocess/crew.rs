@@ -223,7 +223,7 @@ fn take(step: Step, pass: &Pass, budget: &Budget, current: &mut Option<(Task, Un
     match step {
         Step::Begin { task, refused, fingerprint } => {
             let Task::Prepare { unit, packages } = &task else { return Ok(None) };
-            let writer = UnitWriter::create(pass, unit.clone(), packages, refused, fingerprint)?;
+            let writer = UnitWriter::create(pass, unit.clone(), packages, &refused, fingerprint)?;
             *current = Some((task, writer));
             Ok(None)
         }

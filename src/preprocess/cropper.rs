@@ -37,8 +37,9 @@ impl Cropper {
         let found = found.into_iter().next().ok_or_else(|| Error::library("the detector", "it did not answer"))?;
         let tool = &self.settings.crop;
         Ok(match found {
-            Some(sighting) => decoded.crop(extended_box(sighting.bounding_box, tool), tool.fill.rgb()),
-            None => decoded.whole().map(Cow::into_owned),
+            Err(fault) => Err(fault),
+            Ok(Some(sighting)) => decoded.crop(extended_box(sighting.bounding_box, tool), tool.fill.rgb()),
+            Ok(None) => decoded.whole().map(Cow::into_owned),
         })
     }
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::config::{Orientation, Preprocess};
 use crate::error::Result;
 use crate::image::{
-    BoundingBox, Fault, Filter, RgbImage, Size, Target, crop, crop_jpeg, decode, decode_for, decode_reduced, decode_upright_for,
-    decoded_size, orientation_of, resize, upright,
+    BoundingBox, Fault, Filter, RgbImage, Size, Target, crop, crop_jpeg, decode, decode_for, decode_reduced,
+    decode_reduced_serves, decode_upright_for, orientation_of, resize, upright,
 };
 use crate::preprocess::detector::{Detail, Scene};
 
@@ -14,9 +14,11 @@ use crate::preprocess::detector::{Detail, Scene};
 pub struct Decoded<'a> {
     picture: RgbImage,
     original: Size,
-    /// What is not decoded; `None` where `picture` is all that will be asked for.
-    rest: Option<Cow<'a, [u8]>>,
-    /// What `picture` was decoded for, where it is only to be resized.
+    /// What more can be decoded from; `None` where `picture` is all that will be asked for.
+    jpeg: Option<Cow<'a, [u8]>>,
+    /// Whether `picture` has every pixel.
+    whole: bool,
+    /// What it becomes, where `picture` is what its resize decodes.
     becomes: Option<Size>,
 }
 
@@ -26,25 +28,25 @@ impl<'a> Decoded<'a> {
     /// # Errors
     /// What is wrong with the picture, wherever in it: it is read to its end.
     pub fn read(jpeg: Cow<'a, [u8]>, settings: &Preprocess, detail: Option<Detail>) -> Result<Self, Fault> {
-        let turned = settings.orientation == Orientation::Exif;
         let Some(detail) = detail else {
-            let target = target(settings);
-            let (picture, becomes) = if turned { decode_upright_for(&jpeg, target)? } else { decode_for(&jpeg, target)? };
-            return Ok(Self { original: picture.size(), picture, rest: None, becomes: Some(becomes) });
+            let (picture, becomes) = for_resize(&jpeg, settings)?;
+            return Ok(Self { original: picture.size(), picture, jpeg: None, whole: false, becomes: Some(becomes) });
         };
-        let orientation = if turned { orientation_of(&jpeg) } else { 1 };
-        match detail {
-            // A turned picture is decoded whole: they are rare, and its parts lie elsewhere than they are asked for.
-            Detail::Side(side) if orientation == 1 => {
-                let (picture, original) = decode_reduced(&jpeg, side)?;
-                let rest = (picture.size() != original).then_some(jpeg);
-                Ok(Self { picture, original, rest, becomes: None })
-            }
-            _ => {
-                let picture = upright(decode(&jpeg)?, orientation);
-                Ok(Self { original: picture.size(), picture, rest: None, becomes: None })
-            }
+        let orientation = if settings.orientation == Orientation::Exif { orientation_of(&jpeg) } else { 1 };
+        // A turned picture is decoded whole: they are rare, and its parts lie elsewhere than they are asked for.
+        if orientation != 1 {
+            let picture = upright(decode(&jpeg)?, orientation);
+            return Ok(Self { original: picture.size(), picture, jpeg: Some(jpeg), whole: true, becomes: None });
         }
+        let side = match detail {
+            Detail::Whole => u32::MAX,
+            Detail::Side(side) => side,
+        };
+        let (picture, original) = decode_reduced(&jpeg, side)?;
+        let whole = picture.size() == original;
+        let becomes = target(settings).size_for(original).ok();
+        let becomes = becomes.filter(|becomes| decode_reduced_serves(original, side, *becomes));
+        Ok(Self { picture, original, jpeg: Some(jpeg), whole, becomes })
     }
 
     /// What the detector sees.
@@ -59,7 +61,7 @@ impl<'a> Decoded<'a> {
 
     /// A crop, pixel for pixel that of the whole picture.
     pub fn crop(&self, kept: BoundingBox, fill: [u8; 3]) -> Result<RgbImage, Fault> {
-        match &self.rest {
+        match self.rest() {
             Some(jpeg) => crop_jpeg(jpeg, kept, fill),
             None => crop(&self.picture, kept, fill),
         }
@@ -67,28 +69,35 @@ impl<'a> Decoded<'a> {
 
     /// All of it.
     pub fn whole(&self) -> Result<Cow<'_, RgbImage>, Fault> {
-        match &self.rest {
+        match self.rest() {
             Some(jpeg) => decode(jpeg).map(Cow::Owned),
             None => Ok(Cow::Borrowed(&self.picture)),
         }
     }
 
-    /// All of it, at the size that the settings ask for. The outer error is the resizing library's.
+    /// All of it, at the size that the settings ask for: the same pixels whatever was decoded for a detector. The outer error is
+    /// the resizing library's.
     pub fn resized(&self, settings: &Preprocess) -> Result<Result<RgbImage, Fault>> {
-        let target = target(settings);
-        let becomes = match self.becomes.map_or_else(|| target.size_for(self.original), Ok) {
-            Ok(becomes) => becomes,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let again = match &self.rest {
-            Some(jpeg) if self.picture.size() != decoded_size(self.original, becomes) => match decode_for(jpeg, target) {
-                Ok((picture, _)) => Some(picture),
+        let (picture, becomes) = match (self.becomes, &self.jpeg) {
+            (None, Some(jpeg)) => match for_resize(jpeg, settings) {
+                Ok((picture, becomes)) => (Cow::Owned(picture), becomes),
                 Err(fault) => return Ok(Err(fault)),
             },
-            _ => None,
+            (becomes, _) => (Cow::Borrowed(&self.picture), becomes.unwrap_or(self.original)),
         };
-        resize(again.as_ref().unwrap_or(&self.picture), becomes, Filter::Lanczos3).map(Ok)
+        resize(&picture, becomes, Filter::Lanczos3).map(Ok)
     }
+
+    /// Where the pixels are that `picture` lacks.
+    fn rest(&self) -> Option<&[u8]> {
+        self.jpeg.as_deref().filter(|_| !self.whole)
+    }
+}
+
+/// Decodes a picture as its resize needs it; returns it with the size it is to become.
+fn for_resize(jpeg: &[u8], settings: &Preprocess) -> Result<(RgbImage, Size), Fault> {
+    let decode = if settings.orientation == Orientation::Exif { decode_upright_for } else { decode_for };
+    decode(jpeg, target(settings))
 }
 
 /// What the settings make of a picture.
@@ -139,12 +148,21 @@ mod tests {
     }
 
     #[test]
-    fn a_resize_is_that_without_a_detector_wherever_not_every_pixel_was_decoded() {
-        let jpeg = jpeg();
-        for size in [15, 30, 60, 100] {
-            let resized = |detail| read(&jpeg, size, detail).resized(&settings(size)).unwrap().unwrap();
-            for side in [1, 80, 160] {
-                assert_eq!(resized(Some(Detail::Side(side))), resized(None), "{size} seen at {side}");
+    fn a_resize_is_that_without_a_detector_whatever_was_decoded_for_one() {
+        // Turned by a quarter, an EXIF segment says.
+        let exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let plain = jpeg();
+        let turned = [&plain[..2], exif, &plain[2..]].concat();
+        let details = [Detail::Whole, Detail::Side(1), Detail::Side(80), Detail::Side(160), Detail::Side(999)];
+        for (size, orientation, jpeg) in [15, 30, 60, 100, 120, 200].into_iter().flat_map(|size| {
+            [(Orientation::Ignore, &plain), (Orientation::Ignore, &turned), (Orientation::Exif, &turned)]
+                .map(|(orientation, jpeg)| (size, orientation, jpeg))
+        }) {
+            let settings = Preprocess { orientation, ..settings(size) };
+            let resized =
+                |detail| Decoded::read(Cow::Borrowed(jpeg), &settings, detail).unwrap().resized(&settings).unwrap().unwrap();
+            for detail in details {
+                assert_eq!(resized(Some(detail)), resized(None), "{size}, {orientation:?}, {detail:?}");
             }
         }
     }

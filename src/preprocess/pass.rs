@@ -1,9 +1,12 @@
 //! a job → what one pass over the chunks makes, and where it puts it.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Job, Package, Preprocess};
-use crate::error::{Error, Result};
+use crate::container::chunk_number;
+use crate::error::{Error, IoContext, Result};
 use crate::preprocess::Unit;
 use crate::preprocess::detector::{self, Detector};
 
@@ -100,6 +103,20 @@ impl Place {
     #[must_use]
     pub fn chunk(&self, chunk: u32) -> Slot {
         Slot::new(&self.packs, format!("part{chunk}"), chunk)
+    }
+
+    /// The chunks that have a pack or a manifest.
+    pub fn chunks(&self) -> Result<BTreeSet<u32>> {
+        let mut chunks = BTreeSet::new();
+        if !self.packs.is_dir() {
+            return Ok(chunks);
+        }
+        for entry in fs::read_dir(&self.packs).at("list", &self.packs)? {
+            let name = entry.at("list", &self.packs)?.file_name().to_string_lossy().into_owned();
+            let stem = name.strip_suffix(".pack").or_else(|| name.strip_suffix(".json"));
+            chunks.extend(stem.and_then(chunk_number));
+        }
+        Ok(chunks)
     }
 
     /// Where the results of `unit` lie: a whole chunk's at once in their final place.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use crate::config::{Package, Preprocess};
 use crate::error::{Error, Result};
-use crate::image::{BoundingBox, Fault, Filter, RgbImage, Size, encode, extended_box, resize};
+use crate::image::{Fault, Filter, RgbImage, Size, encode, extended_box, resize};
 use crate::preprocess::Quarantined;
 use crate::preprocess::decoded::{Decoded, target};
-use crate::preprocess::detector::{Detector, Scene, Sighting};
+use crate::preprocess::detector::{Detector, Found, Scene, Sighting};
 use crate::telemetry::doing;
 
 /// An image as it came from its container.
@@ -24,15 +24,16 @@ pub struct Original {
 pub struct Prepared {
     /// Its file name.
     pub file: String,
-    /// The results, or why there are none.
+    /// The results, or why there are none for any package.
     pub outcome: Result<Made, Quarantined>,
 }
 
 /// The results of one original.
 #[derive(Debug)]
 pub struct Made {
-    /// JPEG bytes, one for each package asked for, in their order.
-    pub jpegs: Vec<Vec<u8>>,
+    /// JPEG bytes for each package asked for, in their order, or why this one cannot be made: a box outside the picture spoils
+    /// the crops alone.
+    pub jpegs: Vec<Result<Vec<u8>, Quarantined>>,
     /// The specimen, in pixels of the original, which has this size; `None` where nobody looked for it.
     pub seen: Option<(Size, Option<Sighting>)>,
 }
@@ -64,7 +65,7 @@ pub fn prepare(
     let scenes: Vec<Scene> = (decoded.iter()).filter_map(|(file, picture)| Some(picture.as_ref().ok()?.scene(file))).collect();
     let mut sightings = match detector {
         Some(detector) if !scenes.is_empty() => detector.locate(&scenes)?.into_iter(),
-        _ => vec![None; scenes.len()].into_iter(),
+        _ => vec![Ok(None); scenes.len()].into_iter(),
     };
 
     let finish = |(file, picture): (String, Result<Decoded<'_>, Quarantined>)| {
@@ -72,13 +73,12 @@ pub fn prepare(
             Ok(picture) => picture,
             Err(entry) => return Ok(Prepared { file, outcome: Err(entry) }),
         };
-        let sighting =
+        let found =
             sightings.next().ok_or_else(|| Error::library("the detector", "it answered for fewer pictures than it saw"))?;
-        let outcome = match make(&picture, sighting.map(|sighting| sighting.bounding_box), packages, settings)? {
-            Ok(jpegs) => Ok(Made { jpegs, seen: detector.map(|_| (picture.original(), sighting)) }),
-            Err(fault) => Err(Quarantined::image(chunk, &file, fault)),
-        };
-        Ok(Prepared { file, outcome })
+        let made = make(&picture, &found, packages, settings)?;
+        let jpegs = made.into_iter().map(|jpeg| jpeg.map_err(|fault| Quarantined::image(chunk, &file, fault))).collect();
+        let made = Made { jpegs, seen: detector.map(|_| (picture.original(), found.unwrap_or_default())) };
+        Ok(Prepared { file, outcome: Ok(made) })
     };
     decoded.into_iter().map(finish).collect()
 }
@@ -86,30 +86,30 @@ pub fn prepare(
 /// One JPEG for each of `packages`. A picture without a specimen is its own crop: nothing is lost by a detector that saw nothing.
 fn make(
     decoded: &Decoded<'_>,
-    specimen: Option<BoundingBox>,
+    found: &Found,
     packages: &[Package],
     settings: &Preprocess,
-) -> Result<Result<Vec<Vec<u8>>, Fault>> {
-    let specimen = specimen.filter(|_| packages.iter().any(|package| package.is_cropped()));
-    let cropped = specimen.map(|specimen| decoded.crop(extended_box(specimen, &settings.crop), settings.crop.fill.rgb()));
-    let cropped = match cropped.transpose() {
-        Ok(cropped) => cropped,
-        Err(fault) => return Ok(Err(fault)),
+) -> Result<Vec<Result<Vec<u8>, Fault>>> {
+    let crop = |sighting: Sighting| decoded.crop(extended_box(sighting.bounding_box, &settings.crop), settings.crop.fill.rgb());
+    let cropped = match found {
+        _ if !packages.iter().any(|package| package.is_cropped()) => None,
+        Ok(sighting) => sighting.map(crop),
+        Err(fault) => Some(Err(fault.clone())),
     };
-    let mut jpegs = Vec::with_capacity(packages.len());
-    for package in packages {
+    let one = |package: &Package| {
         let picture = match (package, cropped.as_ref().filter(|_| package.is_cropped())) {
-            (Package::Cropped, Some(cropped)) => Ok(Cow::Borrowed(cropped)),
+            (_, Some(Err(fault))) => Err(fault.clone()),
+            (Package::Cropped, Some(Ok(cropped))) => Ok(Cow::Borrowed(cropped)),
             (Package::Cropped, None) => decoded.whole(),
-            (_, Some(cropped)) => resized(cropped, settings)?.map(Cow::Owned),
+            (_, Some(Ok(cropped))) => resized(cropped, settings)?.map(Cow::Owned),
             (_, None) => decoded.resized(settings)?.map(Cow::Owned),
         };
         match picture {
-            Ok(picture) => jpegs.push(encode(&picture, settings.quality)?),
-            Err(fault) => return Ok(Err(fault)),
+            Ok(picture) => encode(&picture, settings.quality).map(Ok),
+            Err(fault) => Ok(Err(fault)),
         }
-    }
-    Ok(Ok(jpegs))
+    };
+    packages.iter().map(one).collect()
 }
 
 /// A crop at the size that the settings ask for.
@@ -124,14 +124,14 @@ fn resized(cropped: &RgbImage, settings: &Preprocess) -> Result<Result<RgbImage,
 mod tests {
     use super::*;
     use crate::config::{CropTool, Detector as Kind};
-    use crate::image::decode;
+    use crate::image::{BoundingBox, decode};
 
     /// Finds the same box in every picture whose name does not begin with "empty".
     struct Everywhere(BoundingBox);
 
     impl Detector for Everywhere {
-        fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
-            Ok(scenes.iter().map(|scene| (!scene.file.starts_with("empty")).then_some(seen(self.0))).collect())
+        fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Found>> {
+            Ok(scenes.iter().map(|scene| Ok((!scene.file.starts_with("empty")).then_some(seen(self.0)))).collect())
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
 
     fn sizes(made: &Made) -> Vec<(u32, u32)> {
         let size = |jpeg: &Vec<u8>| decode(jpeg).map(|image| (image.width, image.height)).unwrap();
-        made.jpegs.iter().map(size).collect()
+        made.jpegs.iter().flatten().map(size).collect()
     }
 
     fn run(originals: Vec<Original>, seen: BoundingBox) -> Vec<Prepared> {
@@ -178,10 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn a_box_outside_the_picture_and_a_broken_jpeg_are_quarantined_beside_good_ones() {
+    fn a_broken_jpeg_is_quarantined_beside_a_good_one_and_a_box_outside_the_picture_spoils_its_crops_alone() {
         let broken = Original { file: "broken.jpg".into(), jpeg: Ok(b"\xff\xd8\xff".to_vec()) };
         let prepared = run(vec![broken, original("a.jpg")], BoundingBox { x0: 500, y0: 500, x1: 540, y1: 520 });
-        let reasons: Vec<&str> = prepared.iter().map(|image| image.outcome.as_ref().unwrap_err().reason.as_str()).collect();
-        assert_eq!(reasons, ["truncated", "bad_box"]);
+        assert_eq!(prepared[0].outcome.as_ref().unwrap_err().reason, "truncated");
+        let made = prepared[1].outcome.as_ref().unwrap();
+        let reasons: Vec<_> = made.jpegs.iter().map(|jpeg| jpeg.as_ref().err().map(|entry| entry.reason.as_str())).collect();
+        assert_eq!(reasons, [Some("bad_box"), Some("bad_box"), None]);
+        assert_eq!(sizes(made), [(43, 32)]);
     }
 }

@@ -15,7 +15,8 @@ use crate::container::{FolderWriter, ImageKey, Pack, TarWriter, Writer, ZipWrite
 use crate::error::{Error, IoContext, Result};
 use crate::preprocess::Manifest;
 use crate::preprocess::pass::Product;
-use crate::store::{atomic, hash};
+use crate::store::atomic::{self, StagedFolder};
+use crate::store::hash;
 
 /// A container beside the packs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub struct Output {
     format: Format,
     path: PathBuf,
     package: String,
+    /// As published for all formats but HDF5.
     layout: Hdf5Layout,
     /// Empty for all formats but HDF5 in the published layout.
     attributes: BTreeMap<String, String>,
@@ -34,8 +36,18 @@ pub struct Output {
 struct Note {
     packs: String,
     blake3: String,
+    #[serde(default = "published", skip_serializing_if = "is_published")]
+    layout: Hdf5Layout,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<String, String>,
+}
+
+fn published() -> Hdf5Layout {
+    Hdf5Layout::Published
+}
+
+fn is_published(layout: &Hdf5Layout) -> bool {
+    *layout == published()
 }
 
 impl Output {
@@ -48,9 +60,10 @@ impl Output {
         formats.retain(|format| *format != Format::Pack);
         let output = |format: Format| {
             let (path, package) = (product.place.folder.join(format.file_name(&product.name)), product.name.clone());
-            let has_attributes = format == Format::Hdf5 && settings.hdf5_layout == Hdf5Layout::Published;
+            let layout = if format == Format::Hdf5 { settings.hdf5_layout } else { published() };
+            let has_attributes = format == Format::Hdf5 && is_published(&layout);
             let attributes = if has_attributes { settings.hdf5_attributes.clone() } else { BTreeMap::new() };
-            Self { format, path, package, layout: settings.hdf5_layout, attributes }
+            Self { format, path, package, layout, attributes }
         };
         formats.into_iter().map(output).collect()
     }
@@ -59,15 +72,6 @@ impl Output {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Removes what a killed writer left where `atomic::remove_unfinished` does not reach. Call it only as the owner.
-    pub fn remove_unfinished(&self) -> Result<()> {
-        match self.format {
-            Format::Folder => FolderWriter::remove_unfinished(&self.path),
-            Format::Tar => atomic::remove_unfinished(&self.path),
-            _ => Ok(()),
-        }
     }
 
     /// Writes it from the packs, unless it is there already; false where `stop` was raised on the way, and then nothing is left.
@@ -88,7 +92,8 @@ impl Output {
             }
         }
         writer.finish()?;
-        let note = Note { packs: packs_hash(manifests), blake3: self.hash()?, attributes: self.attributes.clone() };
+        let (layout, attributes) = (self.layout, self.attributes.clone());
+        let note = Note { packs: packs_hash(manifests), blake3: self.hash()?, layout, attributes };
         let text = serde_json::to_vec_pretty(&note).map_err(|error| Error::library("serde_json", error))?;
         atomic::write(&self.note_path(), &text)?;
         Ok(true)
@@ -108,6 +113,9 @@ impl Output {
         }
         if note.packs != packs_hash(manifests) {
             return Ok(Some("was made from other packs"));
+        }
+        if note.layout != self.layout {
+            return Ok(Some("was made in another layout"));
         }
         if note.attributes != self.attributes {
             return Ok(Some("was made with other attributes"));
@@ -161,21 +169,16 @@ impl Output {
     }
 }
 
-/// One tar a chunk, begun when its first image comes.
+/// One tar a chunk, begun when its first image comes, in a folder that becomes visible as a whole.
 struct Tars {
-    folder: PathBuf,
+    staged: StagedFolder,
     package: String,
     current: Option<(u32, TarWriter)>,
 }
 
 impl Tars {
-    /// Begins with an empty folder: what lies there was made from other packs.
     fn create(folder: &Path, package: &str) -> Result<Self> {
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at("remove", folder),
-            _ => fs::create_dir_all(folder).at("create the folder", folder)?,
-        }
-        Ok(Self { folder: folder.to_owned(), package: package.to_owned(), current: None })
+        Ok(Self { staged: StagedFolder::beside(folder)?, package: package.to_owned(), current: None })
     }
 
     fn finish_current(&mut self) -> Result<()> {
@@ -190,13 +193,14 @@ impl Writer for Tars {
         }
         let (_, tar) = match &mut self.current {
             Some(current) => current,
-            None => self.current.insert((key.chunk, TarWriter::create(&self.folder, &self.package, key.chunk)?)),
+            None => self.current.insert((key.chunk, TarWriter::create(self.staged.path(), &self.package, key.chunk)?)),
         };
         tar.add(key, jpeg)
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
-        self.finish_current()
+        self.finish_current()?;
+        self.staged.publish([])
     }
 }
 
@@ -204,4 +208,29 @@ impl Writer for Tars {
 fn packs_hash(manifests: &[Manifest]) -> String {
     let text: String = manifests.iter().map(|manifest| format!("{} {}\n", manifest.chunk, manifest.pack.blake3)).collect();
     hash::of_bytes(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tars_are_what_they_were_until_all_new_ones_are_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("webdataset");
+        let begin = |chunks: &[u32]| {
+            let mut tars = Box::new(Tars::create(&folder, "x").unwrap());
+            chunks.iter().for_each(|chunk| tars.add(&ImageKey::new(*chunk, "a.jpg"), b"jpeg").unwrap());
+            tars
+        };
+        let held = || fs::read_dir(&folder).unwrap().count();
+        begin(&[1, 2]).finish().unwrap();
+        assert_eq!(held(), 2);
+        let new = begin(&[1, 2, 3]);
+        assert_eq!(held(), 2);
+        new.finish().unwrap();
+        assert_eq!(held(), 3);
+        drop(begin(&[7]));
+        assert_eq!((held(), fs::read_dir(root.path()).unwrap().count()), (3, 1));
+    }
 }

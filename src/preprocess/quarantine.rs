@@ -16,17 +16,18 @@ pub struct Quarantined {
     pub chunk: u32,
     /// Its file name; empty where the whole chunk cannot be read.
     pub file: String,
-    /// A stable word: `not_jpeg`, `truncated`, `corrupt`, `bad_crc`, `duplicate_name`, `unreadable_zip`, ...
+    /// A stable word: `not_jpeg`, `truncated`, `corrupt`, `bad_crc`, `duplicate_name`, `unreadable_zip`, `unreadable_tar`,
+    /// `unreadable_hdf5`, ...
     pub reason: String,
     /// More, for the person who reads it.
     pub detail: String,
 }
 
 impl Quarantined {
-    /// A whole chunk that is no ZIP archive any more.
+    /// A whole chunk whose archive cannot be read.
     #[must_use]
-    pub fn chunk(chunk: u32, detail: String) -> Self {
-        Self { chunk, file: String::new(), reason: "unreadable_zip".into(), detail }
+    pub fn chunk(chunk: u32, reason: &str, detail: String) -> Self {
+        Self { chunk, file: String::new(), reason: reason.into(), detail }
     }
 
     /// An entry that the archive's reader refused.
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_by_number_and_quotes_what_needs_it() {
         let entries = [
-            Quarantined::chunk(10, "no directory, no end".into()),
+            Quarantined::chunk(10, "unreadable_zip", "no directory, no end".into()),
             Quarantined::image(9, "b.jpg", Fault::new(Reason::NotJpeg, "a PNG image")),
         ];
         assert_eq!(

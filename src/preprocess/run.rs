@@ -1,5 +1,6 @@
 //! a job and the ranks → every chunk's packs, the containers asked for, the quarantine tables and the summaries.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
@@ -69,10 +70,11 @@ pub enum Outcome {
 /// # Errors
 /// A dataset without chunks, a folder another run owns, a full disk. A bad image is none: it goes to `quarantine.csv`.
 pub fn run(job: &Job, world: &World, stop: &StopFlag) -> Result<Outcome> {
-    refuse_missing_features(&job.preprocess.formats)?;
+    world.agree(refuse_missing_features(&job.preprocess.formats))?;
     let sources = from_root(world, || discover(&job.paths.dataset))?;
     let pass = world.agree(Pass::new(job, world.threads(job.preprocess.threads)))?;
     let _locks = world.on_root(|| take(&pass))?;
+    world.on_root(|| forget_departed(&pass, &sources))?;
     let (ledger, skipped_already_done) = prepare_all(&pass, &sources, world, stop)?;
     let finished = |source: &&Source| ledger.has(source.chunk, pass.products.iter().map(|product| product.package));
     let (chunks_done, chunks_total) = (sources.iter().filter(finished).count(), sources.len());
@@ -90,14 +92,32 @@ pub fn run(job: &Job, world: &World, stop: &StopFlag) -> Result<Outcome> {
 fn take(pass: &Pass) -> Result<Vec<Lock>> {
     let one = |product: &Product| {
         let lock = Lock::acquire(&product.place.folder)?;
-        // First the unfinished folders, because what comes next removes files.
-        Output::of(product, &pass.settings).iter().try_for_each(Output::remove_unfinished)?;
         for folder in [&product.place.folder, &product.place.packs, &product.place.units()] {
             atomic::remove_unfinished(folder)?;
         }
         Ok(lock)
     };
     pass.products.iter().map(one).collect()
+}
+
+/// Removes what was made of chunks that are in the dataset no more: training reads every pack it finds.
+fn forget_departed(pass: &Pass, sources: &[Source]) -> Result<()> {
+    let there: BTreeSet<u32> = sources.iter().map(|source| source.chunk).collect();
+    for Product { name, place, .. } in &pass.products {
+        for chunk in place.chunks()?.difference(&there) {
+            tracing::warn!("part{chunk} is in the dataset no more: its pack leaves {name}");
+            let slot = place.chunk(*chunk);
+            // What vouches first. The pack last: by it the next run finds the chunk, should this one be killed.
+            [&place.summary, &slot.manifest, &slot.boxes, &slot.pack].into_iter().try_for_each(|path| atomic::remove(path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the summaries of the packages that are about to change: whoever finds one takes all packs for made by its settings.
+fn withdraw(pass: &Pass, left: &[Remainder]) -> Result<()> {
+    let changes = |product: &&Product| left.iter().any(|remainder| remainder.packages.contains(&product.package));
+    pass.products.iter().filter(changes).try_for_each(|product| atomic::remove(&product.place.summary))
 }
 
 /// Prepares what is left of all chunks, as far as no stop signal comes. Returns what is finished, on all ranks the same, and how many
@@ -115,6 +135,7 @@ fn prepare_all(pass: &Pass, sources: &[Source], world: &World, stop: &StopFlag) 
         left.extend(survey.remainder);
     }
     let skipped = sources.len() - left.len();
+    world.on_root(|| withdraw(pass, &left))?;
     if world.is_root() {
         warn_of_missing_room(pass, &left)?;
     }
@@ -171,7 +192,7 @@ fn summary(product: &Product, ledger: &Ledger) -> Summary {
     }
 }
 
-/// Writes the package's tables and then its summary, and removes the units, which are all in packs now.
+/// Writes the package's tables and then its summary, and removes what kills left of the units, which are all in packs now.
 fn conclude(product: &Product, ledger: &Ledger, summary: &Summary) -> Result<()> {
     let (place, manifests) = (&product.place, ledger.of(product.package));
     let quarantined: Vec<Quarantined> = manifests.iter().flat_map(|manifest| manifest.quarantined.clone()).collect();

@@ -63,8 +63,8 @@ pub struct Archive {
 
 enum Content {
     Readable(Box<dyn Originals>),
-    /// Why nothing in it can be read.
-    Unreadable(String),
+    /// Nothing in it can be read: the word for the quarantine, and why.
+    Unreadable(&'static str, String),
 }
 
 impl Archive {
@@ -77,7 +77,7 @@ impl Archive {
                 let files = originals.files();
                 (Content::Readable(originals), files)
             }
-            Err(Error::Input { message, .. }) => (Content::Unreadable(message), Vec::new()),
+            Err(Error::Input { message, .. }) => (Content::Unreadable(unreadable(&source.path), message), Vec::new()),
             Err(error) => return Err(error),
         };
         Ok(Self { chunk, content, files, fingerprint: container::fingerprint(&source.path)? })
@@ -117,7 +117,7 @@ impl Archive {
             Content::Readable(originals) => {
                 originals.refused().iter().cloned().map(|refused| Quarantined::entry(self.chunk, refused)).collect()
             }
-            Content::Unreadable(why) => vec![Quarantined::chunk(self.chunk, why.clone())],
+            Content::Unreadable(reason, why) => vec![Quarantined::chunk(self.chunk, reason, why.clone())],
         }
     }
 
@@ -125,14 +125,35 @@ impl Archive {
     pub fn read(&self, file: &str) -> Result<Result<Vec<u8>, Refused>> {
         match &self.content {
             Content::Readable(originals) => originals.read_checked(file),
-            Content::Unreadable(why) => Err(Error::input(format!("part{}/{file}", self.chunk), why.clone())),
+            Content::Unreadable(_, why) => Err(Error::input(format!("part{}/{file}", self.chunk), why.clone())),
         }
+    }
+}
+
+/// The quarantine's word for an archive of this kind that cannot be read.
+fn unreadable(path: &Path) -> &'static str {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("tar") => "unreadable_tar",
+        Some("hdf5" | "h5") => "unreadable_hdf5",
+        _ => "unreadable_zip",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "hdf5")]
+    fn an_archive_that_cannot_be_read_is_called_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        for (chunk, name) in [(1, "part1.tar"), (2, "part2.hdf5"), (3, "part3.zip")] {
+            fs::write(folder.path().join(name), b"this is no archive").unwrap();
+            let refused = Archive::open(&discover(folder.path()).unwrap(), chunk).unwrap().refused();
+            let kind = name.rsplit('.').next().unwrap();
+            assert_eq!((refused.len(), &refused[0].reason), (1, &format!("unreadable_{kind}")), "{}", refused[0].detail);
+        }
+    }
 
     #[test]
     fn chunks_are_zips_tars_hdf5_files_or_folders_and_none_is_there_twice() {

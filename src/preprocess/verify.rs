@@ -1,12 +1,11 @@
 //! packages on disk → what in them is not what was written.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::config::{Job, Preprocess};
-use crate::container::{Pack, chunk_number};
+use crate::container::Pack;
 use crate::error::{IoContext, Result};
 use crate::preprocess::pass::{Product, Slot, products};
 use crate::preprocess::publish::Output;
@@ -43,7 +42,7 @@ pub fn verify(job: &Job) -> Result<(usize, Vec<Finding>)> {
 fn verify_product(product: &Product, settings: &Preprocess) -> Result<(usize, Vec<Finding>)> {
     let place = &product.place;
     let (mut checked, mut findings, mut manifests) = (0, Vec::new(), Vec::new());
-    for slot in chunks(&place.packs)?.into_iter().map(|chunk| place.chunk(chunk)) {
+    for slot in place.chunks()?.into_iter().map(|chunk| place.chunk(chunk)) {
         checked += 1;
         match Manifest::read(&slot)? {
             None => findings.push(Finding::new(slot.manifest, "the manifest is missing or cannot be read")),
@@ -62,15 +61,19 @@ fn verify_product(product: &Product, settings: &Preprocess) -> Result<(usize, Ve
         findings.extend(output.fault(&manifests)?.map(|what| Finding::new(output.path(), what)));
     }
     let entries: Vec<_> = manifests.iter().flat_map(|manifest| manifest.quarantined.clone()).collect();
-    let mut tables = vec![(&place.quarantine, quarantine::table(&entries)?)];
+    let mut tables = vec![(&place.quarantine, quarantine::table(&entries)?.into_bytes())];
     if product.package.is_cropped() {
         let parts: Vec<_> = manifests.iter().map(|manifest| place.chunk(manifest.chunk).boxes).collect();
-        tables.push((&place.boxes, boxes::joined(&parts)?));
+        if parts.iter().all(|part| part.exists()) {
+            tables.push((&place.boxes, boxes::joined(&parts)?));
+        } else {
+            findings.push(Finding::new(&place.boxes, "cannot be compared: the table of a chunk is missing"));
+        }
     }
     for (path, expected) in tables {
         checked += 1;
-        match fs::read_to_string(path) {
-            Ok(text) if text == expected => {}
+        match fs::read(path) {
+            Ok(bytes) if bytes == expected => {}
             Ok(_) => findings.push(Finding::new(path, "differs from what the manifests say")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => findings.push(Finding::new(path, "is missing")),
             Err(error) => return Err(error).at("read", path),
@@ -99,18 +102,4 @@ fn pack_faults(manifest: &Manifest, slot: &Slot) -> Result<Vec<Finding>> {
         Err(error) => found.push(Finding::new(path, error.to_string())),
     }
     Ok(found)
-}
-
-/// The chunks that have a pack or a manifest.
-fn chunks(packs: &Path) -> Result<BTreeSet<u32>> {
-    let mut chunks = BTreeSet::new();
-    if !packs.is_dir() {
-        return Ok(chunks);
-    }
-    for entry in fs::read_dir(packs).at("list", packs)? {
-        let name = entry.at("list", packs)?.file_name().to_string_lossy().into_owned();
-        let stem = name.strip_suffix(".pack").or_else(|| name.strip_suffix(".json"));
-        chunks.extend(stem.and_then(chunk_number));
-    }
-    Ok(chunks)
 }

@@ -1,18 +1,24 @@
 //! a folder → its one owner (contract 9).
 //!
-//! A file made with `O_EXCL` names the owner; no `flock`, because shared file systems differ in what they make of it. An owner that
-//! is provably dead is replaced, aloud; one that cannot be judged from here counts as alive.
+//! A file that is there or not names the owner; no `flock`, because shared file systems differ in what they make of it. It is
+//! written beside and linked to its name, which fails where the name is taken: so nobody ever reads half of it. An owner that is
+//! provably dead is replaced, aloud; one that cannot be judged from here counts as alive.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, IoContext, Result};
 
 const NAME: &str = ".lock";
+
+/// A lock that cannot be read was torn by a crash if it is older than this; before, somebody may still be writing it.
+const TORN_AFTER: Duration = Duration::from_mins(1);
 
 /// Who owns a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,12 +77,8 @@ impl Lock {
         let me = Owner::me();
         // Two attempts: a dead owner's file is moved away once; whoever then finds a new one has lost the race.
         for _ in 0..2 {
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(mut file) => {
-                    let text = serde_json::to_string(&me).map_err(|error| Error::library("serde_json", error))?;
-                    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).at("write", &path)?;
-                    return Ok(Self { path, owner: me });
-                }
+            match create(&path, &me) {
+                Ok(()) => return Ok(Self { path, owner: me }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let Some(owner) = read(&path)? else { continue };
                     if !owner.is_gone(&me, slurm_has_forgotten) {
@@ -85,6 +87,8 @@ impl Lock {
                     tracing::warn!(folder = %folder.display(), owner = owner.describe(), "taking over from an owner that is gone");
                     evict(&path, &owner, me.pid)?;
                 }
+                // The new owner of the folder took what we had written for a leftover.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error).at("create", &path),
             }
         }
@@ -111,6 +115,25 @@ pub fn owner_unless(folder: &Path, forgotten: impl Fn(&str) -> bool) -> Result<O
     Ok((!owner.is_gone(&Owner::me(), forgotten)).then(|| owner.describe()))
 }
 
+/// Makes the lock `path` with all that it says, unless it is there.
+fn create(path: &Path, me: &Owner) -> io::Result<()> {
+    // Threads of one process may want the same folder.
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    // Named as all that is unfinished, so that the next owner removes what a kill leaves.
+    let written = path.with_file_name(format!("{NAME}.{}.{}.{made}.part", me.host, me.pid));
+    let write = |mut file: File| file.write_all(serde_json::to_string(me)?.as_bytes()).and_then(|()| file.sync_all());
+    let linked = File::create(&written).and_then(write).and_then(|()| match fs::hard_link(&written, path) {
+        // A file system without links: whoever reads it half-written sees that it is new.
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+            File::create_new(path).and_then(write)
+        }
+        linked => linked,
+    });
+    let _ = fs::remove_file(&written);
+    linked
+}
+
 /// Moves the dead owner's file away; puts it back if it turns out to be somebody else's by now.
 fn evict(path: &Path, dead: &Owner, pid: u32) -> Result<()> {
     let aside = path.with_extension(format!("{pid}.stale"));
@@ -124,13 +147,20 @@ fn evict(path: &Path, dead: &Owner, pid: u32) -> Result<()> {
     fs::remove_file(&aside).at("remove", &aside)
 }
 
-/// The owner named in a lock file; `None` where the file is gone. One that cannot be parsed was torn by a crash while it was made.
+/// The owner named in a lock file; `None` where the file is gone. One that cannot be parsed is somebody's whom nobody can judge,
+/// until its age shows that a crash tore it.
 fn read(path: &Path) -> Result<Option<Owner>> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            let torn = Owner { host: host(), pid: 0, started: None, job: None, restart: 0 };
-            Ok(Some(serde_json::from_str(&text).unwrap_or(torn)))
+    let read = fs::read(path).and_then(|text| match serde_json::from_slice(&text) {
+        Ok(owner) => Ok(owner),
+        Err(_) => {
+            // A time ahead of ours is that of a server whose clock is.
+            let age = fs::metadata(path)?.modified()?.elapsed().unwrap_or_default();
+            let host = if age > TORN_AFTER { host() } else { "a host that is just writing its name".into() };
+            Ok(Owner { host, pid: 0, started: None, job: None, restart: 0 })
         }
+    });
+    match read {
+        Ok(owner) => Ok(Some(owner)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).at("read", path),
     }
@@ -185,6 +215,32 @@ mod tests {
         }
         fs::write(folder.path().join(NAME), serde_json::to_string(&Owner { pid: u32::MAX, ..Owner::me() }).unwrap()).unwrap();
         drop(Lock::acquire(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_read_is_somebodys_until_it_is_a_minute_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        for torn in [&b""[..], b"{\"host\": \"el", b"\0\xff"] {
+            fs::write(&path, torn).unwrap();
+            assert!(matches!(Lock::acquire(folder.path()).unwrap_err(), Error::Owned { .. }));
+            let old = std::time::SystemTime::now() - 2 * TORN_AFTER;
+            File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+            drop(Lock::acquire(folder.path()).unwrap());
+        }
+    }
+
+    #[test]
+    fn of_many_that_want_a_folder_at_once_one_gets_it_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..20 {
+            let locks: Vec<Result<Lock>> = std::thread::scope(|scope| {
+                let takers: Vec<_> = (0..8).map(|_| scope.spawn(|| Lock::acquire(folder.path()))).collect();
+                takers.into_iter().map(|taker| taker.join().unwrap()).collect()
+            });
+            assert_eq!(locks.iter().flatten().count(), 1);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
     }
 
     #[test]

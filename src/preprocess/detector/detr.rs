@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use crate::error::{Error, Result};
 use crate::image::{BoundingBox, RgbImage, Size, box_from_fractions, resize_as_pil};
 use crate::model::Detr;
-use crate::preprocess::detector::{Detector, Scene, Sighting};
+use crate::preprocess::detector::{Detector, Found, Scene, Sighting};
 
 /// The detector as the threads of a rank share it: one forward pass at a time, which has libtorch's own threads, while the others
 /// decode, crop and encode.
@@ -31,10 +31,11 @@ impl Shared {
 }
 
 impl Detector for Shared {
-    fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>> {
+    fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Found>> {
         let pictures: Vec<&RgbImage> = scenes.iter().map(|scene| scene.picture).collect();
         let found = self.detector.lock().unwrap_or_else(PoisonError::into_inner).locate(&pictures)?;
-        Ok(found.into_iter().map(|(bounding_box, score)| Some(Sighting { bounding_box, score: Some(score.into()) })).collect())
+        let sighting = |(bounding_box, score): (_, f32)| Ok(Some(Sighting { bounding_box, score: Some(score.into()) }));
+        Ok(found.into_iter().map(sighting).collect())
     }
 
     fn batch(&self) -> usize {

@@ -12,7 +12,7 @@ pub use detr::DetrDetector;
 
 use crate::config::{Detector as Kind, Preprocess};
 use crate::error::{Error, Result};
-use crate::image::{BoundingBox, RgbImage, Size};
+use crate::image::{BoundingBox, Fault, RgbImage, Size};
 
 /// A picture in which a specimen is to be found.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +43,13 @@ pub struct Sighting {
     pub score: Option<f64>,
 }
 
+/// The specimen of one picture, `None` where the dish is empty; or why what is known of it cannot be of this picture.
+pub type Found = Result<Option<Sighting>, Fault>;
+
 /// Finds specimens. One file a detector; threads share it.
 pub trait Detector: Send + Sync {
-    /// The specimen of each picture; `None` where the dish is empty.
-    fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Option<Sighting>>>;
+    /// What is in each picture.
+    fn locate(&self, scenes: &[Scene<'_>]) -> Result<Vec<Found>>;
 
     /// What it wants to see of a picture. Less is decoded sooner.
     fn detail(&self) -> Detail {
