@@ -353,3 +353,31 @@ fn the_status_is_read_off_the_runs_folders() {
     assert_eq!(counts, [1, 0, 0, 1, 0, 0, 70].map(Value::from).each_ref());
     assert_eq!(status["runs"][1]["state"], "checkpointed");
 }
+
+#[test]
+fn a_reader_that_is_gone_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = runs::paper_job(folder.path());
+    let out = folder.path().join("scripts");
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["sweep", "plan"], &["--cluster", "fir"]),
+        (&["sweep", "plan"], &["--cluster", "fir", "--json"]),
+        (&["sweep", "render"], &["--cluster", "fir", "--out", out.to_str().unwrap()]),
+        (&["sweep", "status"], &[]),
+        (&["aggregate"], &[]),
+    ];
+    for (command, options) in cases {
+        // The reading end is closed before the program starts.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut program = Command::new(assert_cmd::cargo::cargo_bin!("bioscan-hpc"));
+        program.arg("-q").args(command).arg(&job).args(options).stdout(writer).stderr(Stdio::piped());
+        let output = program.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 4)) && said.is_empty(), "{command:?}: {said}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut program = Command::new(assert_cmd::cargo::cargo_bin!("bioscan-hpc"));
+    assert_eq!(program.args(["completions", "bash"]).stdout(writer).status().unwrap().code(), Some(0));
+}

@@ -72,7 +72,7 @@ impl<'a> Desk<'a> {
             minutes: Some(asked.minutes).filter(|minutes| *minutes != planned.resources.minutes),
         };
         let arguments = call.arguments();
-        let mut sent = Sent { script: planned.script.clone(), stage: planned.stage, array, job: None, arguments };
+        let mut sent = Sent { script: planned.script.clone(), stage: planned.stage, array, job: None, arguments, test: None };
         if self.aim.dry {
             let name = placeholder(&sent.script);
             report.sent.push(sent);

@@ -63,6 +63,18 @@ pub struct Sent {
     pub job: Option<u64>,
     /// The arguments of `sbatch`.
     pub arguments: Vec<String>,
+    /// What Slurm said to a test of it, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<Tested>,
+}
+
+/// What `sbatch --test-only` said.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tested {
+    /// Whether Slurm would take the script.
+    pub taken: bool,
+    /// Why not.
+    pub said: String,
 }
 
 /// Submits what is to be submitted of `prepared` now.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{Context, answer};
 use crate::comm::signals::StopFlag;
@@ -13,7 +13,7 @@ use crate::sweep::local::{self, Outcome, Sharing};
 use crate::sweep::prepared::{Prepared, Wishes};
 use crate::sweep::quote::word;
 use crate::sweep::slurm::{Pace, Slurm};
-use crate::sweep::submit::{Aim, Report, submit};
+use crate::sweep::submit::{Aim, Report, Sent, Tested, submit};
 
 /// Arguments of `sweep submit`.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ they are not done, not queued and were not submitted before; so the same command
 nothing twice. Where the cluster takes fewer jobs, the same command later, or --feed, submits the
 rest. `sweep rerun` starts again what ended without a result.
 
-With --json: {sent: [{script, stage, array, job, arguments}], runs, done, held, waiting, ended,
+With --json: {sent: [{script, stage, array, job, arguments, test: {taken, said}}], runs, done, held, waiting, ended,
 notes}; with --cluster local: {done, of, stopped, failed: [{id, reason, log}]}.
 
 Exit code 4: some runs are neither done nor queued; the answer says how to go on with them.")]
@@ -75,10 +75,13 @@ pub(super) fn run(args: &Args, context: Context) -> Result<Exit> {
     let aim = Aim { dry: args.dry_run, ..Aim::default() };
     let stop = StopFlag::listen()?;
     loop {
-        let report = submit(&prepared, &slurm, &aim)?;
+        let mut report = submit(&prepared, &slurm, &aim)?;
+        if args.test {
+            report.sent.iter_mut().for_each(|sent| sent.test = Some(test(sent, &slurm)));
+        }
         let (exit, fed) = (say(&report, &args.cluster, context)?, report.waiting == 0);
         if args.test {
-            return test(&report, &slurm);
+            return tested(&report);
         }
         if !args.feed || fed {
             return Ok(exit);
@@ -115,6 +118,14 @@ fn words(report: &Report, cluster: &str) -> String {
     if report.sent.is_empty() {
         lines.push("nothing to submit".into());
     }
+    lines.extend(report.sent.iter().filter_map(|sent| {
+        let test = sent.test.as_ref()?;
+        Some(if test.taken {
+            format!("{}: Slurm would take it", sent.script)
+        } else {
+            format!("{}: refused: {}", sent.script, test.said)
+        })
+    }));
     let Report { runs, done, held, waiting, ended, .. } = report;
     lines.push(format!("{done} of {runs} runs were done, {held} queued or running"));
     if *waiting > 0 {
@@ -139,21 +150,18 @@ fn quoted(argument: &str) -> String {
     if name.is_empty() { value } else { format!("{name}={value}") }
 }
 
-/// Passes every script through `sbatch --test-only`.
-fn test(report: &Report, slurm: &Slurm) -> Result<Exit> {
-    let mut refused = 0;
-    for sent in &report.sent {
-        // No such job is there to depend on.
-        let arguments: Vec<String> =
-            sent.arguments.iter().filter(|argument| !argument.starts_with("--dependency")).cloned().collect();
-        match slurm.test(&arguments) {
-            Ok(()) => println!("{}: Slurm would take it", sent.script),
-            Err(said) => {
-                refused += 1;
-                println!("{}: refused: {said}", sent.script);
-            }
-        }
-    }
+/// Passes a script through `sbatch --test-only`.
+fn test(sent: &Sent, slurm: &Slurm) -> Tested {
+    // No such job is there to depend on.
+    let arguments: Vec<String> =
+        sent.arguments.iter().filter(|argument| !argument.starts_with("--dependency")).cloned().collect();
+    let answer = slurm.test(&arguments);
+    Tested { taken: answer.is_ok(), said: answer.err().unwrap_or_default() }
+}
+
+/// Whether Slurm would take every script.
+fn tested(report: &Report) -> Result<Exit> {
+    let refused = report.sent.iter().filter(|sent| sent.test.as_ref().is_some_and(|test| !test.taken)).count();
     match refused {
         0 => Ok(Exit::Done),
         _ => Err(Error::usage(format!("Slurm would refuse {refused} of {} scripts", report.sent.len()))),
@@ -170,28 +178,23 @@ fn here(prepared: &Prepared, args: &Args, context: Context) -> Result<Exit> {
     let (job, ranks) = (&prepared.job, args.ranks as usize);
     let sharing = Sharing::of(local::cores()?, job.train.threads, ranks, args.jobs.map(|jobs| jobs as usize));
     let outcome = local::run(&prepared.plan, job, &prepared.folder, sharing, &StopFlag::listen()?)?;
-    Ok(report(&outcome, context))
+    report(&outcome, context)
 }
 
-fn report(outcome: &Outcome, context: Context) -> Exit {
-    if context.json {
-        let failed = outcome.failed.iter().map(|failure| json!({"id": failure.id, "reason": failure.reason, "log": failure.log}));
-        println!(
-            "{:#}",
-            json!({"done": outcome.done, "of": outcome.of, "stopped": outcome.stopped, "failed": failed.collect::<Vec<_>>()})
-        );
-    } else {
-        println!("{} of {} runs are done", outcome.done, outcome.of);
-        for failure in &outcome.failed {
-            println!("\n{}: {}\n  log: {}", failure.id, failure.reason, failure.log.display());
-            for line in &failure.tail {
-                println!("  | {line}");
-            }
-        }
-    }
-    match (outcome.done == outcome.of, outcome.stopped) {
+fn report(outcome: &Outcome, context: Context) -> Result<Exit> {
+    let failed = outcome.failed.iter().map(|failure| json!({"id": failure.id, "reason": failure.reason, "log": failure.log}));
+    let failed: Vec<Value> = failed.collect();
+    let value = json!({"done": outcome.done, "of": outcome.of, "stopped": outcome.stopped, "failed": failed});
+    answer(context, &value, || {
+        let failures = outcome.failed.iter().map(|failure| {
+            let tail: String = failure.tail.iter().map(|line| format!("  | {line}\n")).collect();
+            format!("\n{}: {}\n  log: {}\n{tail}", failure.id, failure.reason, failure.log.display())
+        });
+        format!("{} of {} runs are done\n{}", outcome.done, outcome.of, failures.collect::<String>())
+    })?;
+    Ok(match (outcome.done == outcome.of, outcome.stopped) {
         (true, _) => Exit::Done,
         (false, true) => Exit::Stopped,
         (false, false) => Exit::Incomplete,
-    }
+    })
 }
