@@ -8,7 +8,7 @@ use crate::store::journal;
 use crate::sweep::arguments::{Call, grown, log_of};
 use crate::sweep::feed::Slice;
 use crate::sweep::manifest::Ticket;
-use crate::sweep::plan::Stage;
+use crate::sweep::plan::{PlannedJob, Stage};
 use crate::sweep::prepared::Prepared;
 use crate::sweep::slurm::{Answer, QueuedTask, Slurm};
 use crate::sweep::submissions::{Entry, NAME, Submission, Submissions, runs_of};
@@ -42,7 +42,9 @@ impl<'a> Desk<'a> {
                 None => desk.note(Entry::Refused { serial, said: "never seen in the queue".into() })?,
             }
         }
-        desk.submissions.recover(&desk.queue, &prepared.sweep, &prepared.plan);
+        let here = std::env::current_dir().at("find", "the current folder")?;
+        let log = |planned: &PlannedJob| log_of(prepared.text_of(planned), &here);
+        desk.submissions.recover(&desk.queue, &prepared.sweep, &prepared.plan, log);
         Ok(desk)
     }
 

@@ -79,6 +79,32 @@ fn a_cancelled_run_saves_its_checkpoint_stays_out_of_the_queue_and_comes_back_wi
 }
 
 #[test]
+fn with_a_lost_journal_the_queue_itself_says_what_is_to_be_cancelled() {
+    let Some(field) = Field::new(&Site::default(), 4, |profile| profile) else { return };
+    field.preprocessed();
+    (0..4).for_each(|index| field.act(index, PATIENT));
+    assert_eq!(field.submit().0, 0);
+    field.wait("all to run", || (0..4).all(|index| field.exists(&format!("ready.{index}"))));
+    fs::remove_file(field.at("out/slurm/lab/submissions.jsonl")).unwrap();
+    let output = field.command(&["status", "job.toml", "--cluster", "lab.toml", "--json"]).output().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["runs"][2]["task"], format!("{}_2", field.array()), "{status}");
+    let (code, text) = field.sweep(&["why", "job.toml", "2", "--cluster", "lab.toml"]);
+    assert!(code == 0 && text.contains("submitted at a time that the journal lost"), "{text}");
+    // A profile of one's own is not found by the name of its folder.
+    let (code, text) = field.sweep(&["cancel", "job.toml", "2"]);
+    assert!(code == 2 && text.contains("nobody knows which runs these tasks of the sweep hold"), "{text}");
+    let (code, text) = field.sweep(&["cancel", "job.toml", "2", "--cluster", "lab.toml"]);
+    assert!(code == 0 && text.contains("1 task cancelled"), "{text}");
+    let (code, text) = field.sweep(&["cancel", "job.toml"]);
+    assert!(code == 0 && text.contains("tasks cancelled"), "{text}");
+    field.settle();
+    // Those that still ran, and the aggregation behind them.
+    assert_eq!(field.slurm.states().len(), 5);
+    assert!(field.slurm.states().values().all(|state| state == "CANCELLED"), "{:?}", field.slurm.states());
+}
+
+#[test]
 fn what_is_queued_or_running_is_not_rerun() {
     let Some(field) = Field::new(&Site::default(), 3, |profile| profile) else { return };
     field.preprocessed();
