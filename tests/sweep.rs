@@ -307,6 +307,8 @@ fn what_a_job_would_miss_is_said_before_anything_is_submitted() {
     let (code, text) = submit();
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("sbatch --parsable --comment=bioscan-hpc:"), "{text}");
+    assert!(lab.at("out/slurm/fir/aggregate.sh").is_file());
+    assert!(!lab.at("out/slurm/fir/estimates.json").exists(), "what was only looked at binds nobody");
 }
 
 #[test]

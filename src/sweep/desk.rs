@@ -110,6 +110,7 @@ impl<'a> Desk<'a> {
             }
         };
         self.note(Entry::Accepted { serial, job })?;
+        prepared.keep()?;
         sent.job = Some(job);
         report.sent.push(sent);
         Ok(Some(job.to_string()))

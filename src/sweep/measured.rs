@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::RunRecord;
 use crate::store::{atomic, hash};
 use crate::sweep::estimate::Measurement;
+use crate::sweep::submissions::Submissions;
 use crate::telemetry::Provenance;
 
 /// Beside the scripts: the figures that the submitted plan was made from.
@@ -22,22 +23,26 @@ pub fn on_disk(job_file: &Path, cluster: &str) -> Result<Vec<Measurement>> {
 }
 
 /// The figures to plan `job` by: those that were kept in `folder` when it was submitted, so that its arrays stay as they are, or else
-/// those of the runs that are finished now.
+/// those of the runs that are finished now. None that were kept count only where a submission was planned by them.
 pub fn known(job: &Job, folder: &Path) -> Result<Vec<Measurement>> {
-    match std::fs::read(folder.join(KEPT)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
-        Some(kept) => Ok(kept),
-        None => measurements(&job.grid.experiments(), &job.paths.runs()),
+    let submitted = || Ok::<_, Error>(Submissions::read(folder)?.accepted().next().is_some());
+    match kept(folder) {
+        Some(kept) if !kept.is_empty() || submitted()? => Ok(kept),
+        _ => measurements(&job.grid.experiments(), &job.paths.runs()),
     }
 }
 
-/// Keeps the figures that a plan was made from in `folder`, unless some are kept there.
+fn kept(folder: &Path) -> Option<Vec<Measurement>> {
+    serde_json::from_slice(&std::fs::read(folder.join(KEPT)).ok()?).ok()
+}
+
+/// Keeps the figures that a submitted plan was made from in `folder`, unless some are kept there.
 pub fn keep(folder: &Path, finished: &[Measurement]) -> Result<()> {
-    let path = folder.join(KEPT);
-    if path.is_file() {
+    if kept(folder).is_some_and(|kept| !kept.is_empty() || finished.is_empty()) {
         return Ok(());
     }
     let text = serde_json::to_vec_pretty(finished).map_err(|error| Error::library("serde_json", error))?;
-    atomic::write(&path, &text)
+    atomic::write(&folder.join(KEPT), &text)
 }
 
 /// What each finished run among `experiments` measured; `runs` holds a folder an id. A run without times is passed over.
@@ -81,6 +86,10 @@ mod tests {
     use super::*;
     use crate::config::{Fingerprints, Job, RunConfig, from_text};
     use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, majority_baseline};
+    use crate::store::journal;
+    use crate::sweep::manifest::Ticket;
+    use crate::sweep::plan::Stage;
+    use crate::sweep::submissions::{Entry, NAME, Submission};
     use std::collections::BTreeMap;
     use std::fs;
 
@@ -129,5 +138,26 @@ mod tests {
         // What was submitted is planned by the same figures for good.
         keep(&kept, &[]).unwrap();
         assert_eq!(known(&job, &kept).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn no_figures_at_all_are_kept_only_where_a_submission_was_planned_by_them() {
+        let root = tempfile::tempdir().unwrap();
+        let mut job: Job = from_text(include_str!("../../jobs/bioscan-1m.toml"), "job.toml").unwrap();
+        job.paths.output = root.path().to_owned();
+        let (record, scripts) = (record(&job), root.path().join("slurm/fir"));
+        keep(&scripts, &[]).unwrap();
+        let folder = job.paths.runs().join(record.id.to_string());
+        hash::write_sealed(&folder.join("test.json"), &serde_json::to_vec(&record).unwrap()).unwrap();
+        fs::write(folder.join("timing.csv"), TIMING).unwrap();
+        fs::write(folder.join("provenance.json"), serde_json::to_vec(&Provenance::here(1, 1, "cpu")).unwrap()).unwrap();
+        assert_eq!(known(&job, &scripts).unwrap().len(), 1, "nothing was submitted yet");
+        let ticket = Ticket { sweep: "s".into(), manifest: "m".into(), script: "train".into(), serial: 1, offset: 0 };
+        let (log, memory, stage) = ("log".into(), None, Stage::Train);
+        let submission = Submission { ticket, stage, tasks: BTreeMap::new(), log, minutes: 1, memory, at: 0 };
+        for entry in [Entry::Submitting(submission), Entry::Accepted { serial: 1, job: 7 }] {
+            journal::append(&scripts.join(NAME), &entry).unwrap();
+        }
+        assert_eq!(known(&job, &scripts).unwrap(), []);
     }
 }

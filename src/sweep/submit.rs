@@ -83,7 +83,10 @@ pub struct Tested {
 /// A missing dataset or split, a refusal by Slurm, no answer from it. What was accepted before stays in the queue and in the journal.
 pub fn submit(prepared: &Prepared, slurm: &Slurm, aim: &Aim) -> Result<Report> {
     prepared.check()?;
-    prepared.write()?;
+    // A dry `rerun` shows what it would ask for, by the scripts that are there.
+    if !(aim.dry && aim.again) {
+        prepared.write()?;
+    }
     let _lock = (!aim.dry).then(|| Lock::acquire(&prepared.folder)).transpose()?;
     let mut desk = Desk::open(prepared, slurm, aim)?;
     let standings = desk.standings()?;

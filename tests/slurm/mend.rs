@@ -51,6 +51,31 @@ fn a_failed_run_is_explained_and_rerun_starts_it_alone() {
 }
 
 #[test]
+fn rerun_charges_the_account_that_submit_was_given() {
+    let Some(field) = Field::new(&Site::default(), 2, |profile| profile) else { return };
+    field.preprocessed();
+    field.act(1, "exit 6");
+    let (code, text) = field.sweep(&["submit", "job.toml", "--cluster", "lab.toml", "--account", "def-x"]);
+    assert_eq!(code, 0, "{text}");
+    field.settle();
+    let script = || fs::read_to_string(field.at("out/slurm/lab/train-small.sh")).unwrap();
+    let submitted = script();
+    assert!(submitted.contains("#SBATCH --account=def-x "), "{submitted}");
+    // Without the account it is the same sweep, and nothing of it is submitted twice.
+    let (code, text) = field.submit();
+    assert!(code == 4 && text.contains("nothing to submit") && text.contains("1 runs were submitted before"), "{text}");
+    let (code, text) = field.rerun(&["--account", "def-y", "--dry-run"]);
+    assert!(code == 0 && script() == submitted, "{text}");
+    fs::remove_file(field.at("act/1")).unwrap();
+    let (code, text) = field.rerun(&["--failed"]);
+    assert_eq!(code, 0, "{text}");
+    field.settle();
+    assert_eq!(script(), submitted);
+    let accounts = field.slurm.squeue("%a");
+    assert!(accounts.len() == 5 && accounts.iter().all(|account| account == "def-x"), "{accounts:?}");
+}
+
+#[test]
 fn a_cancelled_run_saves_its_checkpoint_stays_out_of_the_queue_and_comes_back_with_rerun() {
     let Some(field) = Field::new(&Site::default(), 3, |profile| profile) else { return };
     field.preprocessed();

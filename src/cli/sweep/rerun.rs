@@ -45,7 +45,7 @@ pub(super) struct Args {
     /// Ask for F times the time, as far as the cluster allows
     #[arg(long, value_name = "F", value_parser = factor)]
     more_time: Option<f64>,
-    /// The account to charge: def-yourpi, rrg-yourpi-ab
+    /// The account to charge: def-yourpi, rrg-yourpi-ab [default: that of the last submission]
     #[arg(long)]
     account: Option<String>,
     /// Print the sbatch lines, but submit nothing

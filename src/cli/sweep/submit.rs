@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// The cluster: a name, or the path of a profile; `local` runs everything here
     #[arg(long, value_name = "NAME")]
     cluster: String,
-    /// The account to charge: def-yourpi, rrg-yourpi-ab
+    /// The account to charge: def-yourpi, rrg-yourpi-ab [default: that of the last submission]
     #[arg(long)]
     account: Option<String>,
     /// Write the scripts and print the sbatch lines, but submit nothing
