@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::{Experiment, Job};
 use crate::error::{Error, Result};
 use crate::evaluate::RunRecord;
-use crate::store::{atomic, hash};
+use crate::store::atomic;
 use crate::sweep::estimate::Measurement;
 use crate::sweep::submissions::Submissions;
 use crate::telemetry::Provenance;
@@ -50,10 +50,10 @@ pub fn measurements(experiments: &[Experiment], runs: &Path) -> Result<Vec<Measu
     let mut found = Vec::new();
     for experiment in experiments {
         let folder = runs.join(experiment.id.to_string());
-        let Some(record) = hash::read_sealed(&folder.join("test.json"))? else { continue };
+        let Ok(record) = RunRecord::read(&folder)? else { continue };
         let (timing, provenance) =
             (std::fs::read_to_string(folder.join("timing.csv")), std::fs::read(folder.join("provenance.json")));
-        let (Ok(record), Ok(timing), Ok(provenance)) = (serde_json::from_slice(&record), timing, provenance) else { continue };
+        let (Ok(timing), Ok(provenance)) = (timing, provenance) else { continue };
         let Ok(provenance) = serde_json::from_slice(&provenance) else { continue };
         found.extend(measurement(&record, &timing, &provenance));
     }
@@ -82,11 +82,34 @@ fn measurement(record: &RunRecord, timing: &str, provenance: &Provenance) -> Opt
 }
 
 #[cfg(test)]
+pub(super) mod testing {
+    use std::collections::BTreeMap;
+
+    use crate::config::{Experiment, Fingerprints, Job, RunConfig};
+    use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, RunRecord, majority_baseline};
+
+    /// A result of the run `experiment`.
+    pub fn of_run(job: &Job, experiment: &Experiment) -> RunRecord {
+        let config = RunConfig::new(job, experiment, Fingerprints::default(), String::new());
+        RunRecord {
+            id: experiment.id.clone(),
+            config_hash: config.hash().unwrap(),
+            config,
+            best_epoch: 0,
+            ranks: 1,
+            evaluation: Evaluation::new(&Accumulator::new(2, &DEFAULT_KS), &["a".into(), "b".into()], 0),
+            majority: majority_baseline(&[4, 4], &[4, 4]),
+            notes: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Fingerprints, Job, RunConfig, from_text};
     use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, majority_baseline};
-    use crate::store::journal;
+    use crate::store::{hash, journal};
     use crate::sweep::manifest::Ticket;
     use crate::sweep::plan::Stage;
     use crate::sweep::submissions::{Entry, NAME, Submission};
@@ -96,18 +119,7 @@ mod tests {
     const TIMING: &str = "epoch,images,seconds,images_per_second\n0,1000,20.000,50.0\n1,1000,10.000,100.0\n2,400,4.000,100.0\n";
 
     fn record(job: &Job) -> RunRecord {
-        let experiment = job.grid.experiments().swap_remove(0);
-        let config = RunConfig::new(job, &experiment, Fingerprints::default(), String::new());
-        RunRecord {
-            id: experiment.id,
-            config_hash: config.hash().unwrap(),
-            config,
-            best_epoch: 0,
-            ranks: 1,
-            evaluation: Evaluation::new(&Accumulator::new(2, &DEFAULT_KS), &["a".into(), "b".into()], 0),
-            majority: majority_baseline(&[4, 4], &[4, 4]),
-            notes: BTreeMap::new(),
-        }
+        testing::of_run(job, &job.grid.experiments()[0])
     }
 
     #[test]
