@@ -107,8 +107,8 @@ pub(super) mod testing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Fingerprints, Job, RunConfig, from_text};
-    use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, majority_baseline};
+    use crate::config::{Job, from_text};
+
     use crate::store::{hash, journal};
     use crate::sweep::manifest::Ticket;
     use crate::sweep::plan::Stage;
