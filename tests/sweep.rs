@@ -383,3 +383,19 @@ fn a_reader_that_is_gone_is_no_failure() {
     let mut program = Command::new(assert_cmd::cargo::cargo_bin!("bioscan-hpc"));
     assert_eq!(program.args(["completions", "bash"]).stdout(writer).status().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_job_file_that_is_not_there_is_wrong_usage() {
+    for command in [&["aggregate", "nope.toml"][..], &["sweep", "plan", "nope.toml"], &["report", "nope.toml"]] {
+        let said = refusal(command);
+        assert!(said.contains("nope.toml: there is no such file") && said.contains("help: "), "{said}");
+    }
+}
+
+#[test]
+fn too_few_replicates_for_an_interval_are_refused() {
+    for command in ["aggregate", "report"] {
+        let said = refusal(&[command, "jobs/demo.toml", "--bootstrap", "20"]);
+        assert!(said.contains("valid: 0, or at least 200"), "{said}");
+    }
+}

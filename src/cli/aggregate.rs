@@ -25,11 +25,19 @@ pub struct Args {
     #[arg(long, value_name = "X")]
     at_least_times_chance: Option<f64>,
     /// Replicates of the bootstrap that decides what is bold; 0 compares nothing and reads no predictions
-    #[arg(long, value_name = "N", default_value_t = leads::REPLICATES)]
+    #[arg(long, value_name = "N", default_value_t = leads::REPLICATES, value_parser = replicates)]
     bootstrap: u64,
     /// Divide macro top-k and the loss as the original program does, to compare with numbers it printed; writes no files
     #[arg(long)]
     as_original: bool,
+}
+
+/// `--bootstrap`: none, or enough for the quantiles of an interval.
+pub(super) fn replicates(text: &str) -> std::result::Result<u64, String> {
+    match text.parse() {
+        Ok(count) if count == 0 || count >= leads::FEWEST => Ok(count),
+        _ => Err(format!("valid: 0, or at least {}: fewer say nothing of a 2.5 % quantile", leads::FEWEST)),
+    }
 }
 
 /// Everything the tables show.
