@@ -1,7 +1,6 @@
 //! `sweep` on the command line: the plan, the refusals, and the local executor with a stand-in for training.
 
 #[path = "support/runs.rs"]
-#[expect(dead_code, reason = "shared with other tests")]
 mod runs;
 
 use std::fs;
@@ -38,6 +37,7 @@ impl Lab {
         for folder in ["act", "out/runs"] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
+        runs::ready(&loaded);
         runs::script(&root.path().join("training"), TRAINING);
         Self { root, job }
     }
@@ -291,6 +291,8 @@ fn a_misspelled_key_is_refused_with_its_line_and_the_nearest() {
 #[test]
 fn what_a_job_would_miss_is_said_before_anything_is_submitted() {
     let lab = Lab::new();
+    fs::remove_dir_all(lab.at("out/images")).unwrap();
+    fs::remove_file(lab.at("out/BIOSCAN_Insect_Dataset_metadata.tsv")).unwrap();
     let submit = || {
         let mut command = cargo_bin_cmd!("bioscan-hpc");
         command.args(["-q", "sweep", "submit", "--cluster", "fir", "--dry-run"]).arg(&lab.job).current_dir(lab.root.path());
@@ -382,6 +384,26 @@ fn a_reader_that_is_gone_is_no_failure() {
     drop(reader);
     let mut program = Command::new(assert_cmd::cargo::cargo_bin!("bioscan-hpc"));
     assert_eq!(program.args(["completions", "bash"]).stdout(writer).status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_training_here_would_miss_is_said_before_it_starts_and_idle_options_are_refused() {
+    let lab = Lab::new();
+    let loaded = Job::load(&lab.job).unwrap();
+    let images = loaded.paths.container(&loaded.preprocess.package(), loaded.train.images);
+    fs::remove_dir_all(&images).unwrap();
+    let (code, text) = lab.submit();
+    assert!(code == Some(2) && text.contains("bioscan-hpc preprocess JOB.toml"), "{text}");
+    fs::create_dir_all(&images).unwrap();
+    fs::remove_file(lab.at("out/BIOSCAN_Insect_Dataset_metadata.tsv")).unwrap();
+    let (code, text) = lab.submit();
+    assert!(code == Some(2) && text.contains("bioscan-hpc metadata split JOB.toml"), "{text}");
+    assert!(lab.starts().is_empty());
+    let job = lab.job.to_str().unwrap();
+    for option in ["--jobs", "--ranks"] {
+        let said = refusal(&["sweep", "submit", job, "--cluster", "fir", option, "3"]);
+        assert!(said.contains("--jobs and --ranks are for `--cluster local`"), "{said}");
+    }
 }
 
 #[test]

@@ -82,34 +82,11 @@ fn measurement(record: &RunRecord, timing: &str, provenance: &Provenance) -> Opt
 }
 
 #[cfg(test)]
-pub(super) mod testing {
-    use std::collections::BTreeMap;
-
-    use crate::config::{Experiment, Fingerprints, Job, RunConfig};
-    use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, RunRecord, majority_baseline};
-
-    /// A result of the run `experiment`.
-    pub fn of_run(job: &Job, experiment: &Experiment) -> RunRecord {
-        let config = RunConfig::new(job, experiment, Fingerprints::default(), String::new());
-        RunRecord {
-            id: experiment.id.clone(),
-            config_hash: config.hash().unwrap(),
-            config,
-            best_epoch: 0,
-            ranks: 1,
-            evaluation: Evaluation::new(&Accumulator::new(2, &DEFAULT_KS), &["a".into(), "b".into()], 0),
-            majority: majority_baseline(&[4, 4], &[4, 4]),
-            notes: BTreeMap::new(),
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Job, from_text};
-
+    use crate::config::from_text;
     use crate::store::{hash, journal};
+    use crate::sweep::fixtures_tests::of_run;
     use crate::sweep::manifest::Ticket;
     use crate::sweep::plan::Stage;
     use crate::sweep::submissions::{Entry, NAME, Submission};
@@ -119,7 +96,7 @@ mod tests {
     const TIMING: &str = "epoch,images,seconds,images_per_second\n0,1000,20.000,50.0\n1,1000,10.000,100.0\n2,400,4.000,100.0\n";
 
     fn record(job: &Job) -> RunRecord {
-        testing::of_run(job, &job.grid.experiments()[0])
+        of_run(job, &job.grid.experiments()[0])
     }
 
     #[test]

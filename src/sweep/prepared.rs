@@ -112,6 +112,17 @@ impl Prepared {
         }
         self.job.check_weights()
     }
+
+    /// What training here would miss: the images, which no job before it prepares.
+    pub fn check_images(&self) -> Result<()> {
+        let Job { paths, preprocess, train, .. } = &self.job;
+        let images = paths.container(&preprocess.package(), train.images);
+        if images.exists() {
+            return Ok(());
+        }
+        Err(Error::input(&images, "the images are not prepared yet")
+            .with_help("`bioscan-hpc preprocess JOB.toml` does it, alone or under mpirun; then the same command trains"))
+    }
 }
 
 /// The account to charge: the `named` one, or the one that was kept in `folder`.

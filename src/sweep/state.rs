@@ -83,8 +83,8 @@ mod tests {
     use super::*;
     use crate::config::{Job, from_text};
     use crate::store::hash;
+    use crate::sweep::fixtures_tests::of_run;
     use crate::sweep::measured::measurements;
-    use crate::sweep::measured::testing::of_run;
     use std::fs;
 
     #[test]

@@ -107,6 +107,8 @@ impl Knowledge {
                 known.recover(job, place, &queue)?;
                 known.queue = Some(queue.into_iter().map(|task| (task.id, task)).collect());
             }
+            // Where nothing is known to be queued, a Slurm that does not answer is no news.
+            Err(error) if known.submissions.is_empty() => tracing::info!("{error}: told from the runs' folders alone"),
             Err(error) => tracing::warn!("{error}: told from the runs' folders alone"),
         }
         known.ask_for_endings(slurm, job)?;

@@ -13,6 +13,7 @@ use crate::sweep::local::{self, Outcome, Sharing};
 use crate::sweep::prepared::{Prepared, Wishes};
 use crate::sweep::quote::word;
 use crate::sweep::slurm::{Pace, Slurm};
+use crate::sweep::state::{State, states};
 use crate::sweep::submit::{Aim, Report, Sent, Tested, submit};
 
 /// Arguments of `sweep submit`.
@@ -25,7 +26,8 @@ use crate::sweep::submit::{Aim, Report, Sent, Tested, submit};
 On a cluster: preprocessing, the training arrays behind it, the aggregation behind those, as far as
 they are not done, not queued and were not submitted before; so the same command twice submits
 nothing twice. Where the cluster takes fewer jobs, the same command later, or --feed, submits the
-rest. `sweep rerun` starts again what ended without a result.
+rest. `sweep rerun` starts again what ended without a result. With --cluster local the runs that are
+not done are trained here; `preprocess` comes before that, `aggregate` after it.
 
 With --json: {sent: [{script, stage, array, job, arguments, test: {taken, said}}], runs, done, held, waiting, ended,
 notes}; with --cluster local: {done, of, stopped, failed: [{id, reason, log}]}.
@@ -34,7 +36,7 @@ Exit code 4: some runs are neither done nor queued; the answer says how to go on
 pub(super) struct Args {
     /// The job file; the scripts name it as it is named here
     job: PathBuf,
-    /// The cluster: a name, or the path of a profile; `local` runs everything here
+    /// The cluster: a name, or the path of a profile; `local` trains here
     #[arg(long, value_name = "NAME")]
     cluster: String,
     /// The account to charge: def-yourpi, rrg-yourpi-ab [default: that of the last submission]
@@ -52,9 +54,9 @@ pub(super) struct Args {
     /// With `local`: runs at a time [default: as many as the cores hold]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
-    /// With `local`: ranks of each run
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    ranks: u32,
+    /// With `local`: ranks of each run [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    ranks: Option<u32>,
     /// Take cluster profiles from this folder instead of the built-in ones
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
@@ -63,11 +65,30 @@ pub(super) struct Args {
     templates: Option<PathBuf>,
 }
 
+impl Args {
+    /// Refuses what would be ignored.
+    fn refuse_idle(&self, scheduler: Scheduler) -> Result<()> {
+        match scheduler {
+            Scheduler::None if self.dry_run || self.feed || self.account.is_some() => {
+                Err(Error::usage("--account, --dry-run and --feed are for a cluster with Slurm")
+                    .with_help("`sweep render --cluster local` writes the scripts without starting them"))
+            }
+            Scheduler::Slurm if self.jobs.is_some() || self.ranks.is_some() => {
+                Err(Error::usage("--jobs and --ranks are for `--cluster local`").with_help(
+                    "on a cluster the plan chooses; `gpus` under [sweep] of the job file sets the GPUs of a run, a rank each",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Runs `sweep submit`.
 pub(super) fn run(args: &Args, context: Context) -> Result<Exit> {
     let cluster = Cluster::load(&args.cluster, args.profiles.as_deref())?;
-    let wishes = Wishes { account: args.account.as_deref(), templates: args.templates.as_deref(), ranks: args.ranks };
-    let prepared = Prepared::new(&args.job, &cluster, wishes)?;
+    args.refuse_idle(cluster.scheduler)?;
+    let (account, templates, ranks) = (args.account.as_deref(), args.templates.as_deref(), args.ranks.unwrap_or(1));
+    let prepared = Prepared::new(&args.job, &cluster, Wishes { account, templates, ranks })?;
     if cluster.scheduler == Scheduler::None {
         return here(&prepared, args, context);
     }
@@ -168,14 +189,14 @@ fn tested(report: &Report) -> Result<Exit> {
     }
 }
 
-/// Runs everything on this machine.
+/// Trains on this machine.
 fn here(prepared: &Prepared, args: &Args, context: Context) -> Result<Exit> {
-    if args.dry_run || args.feed || args.account.is_some() {
-        return Err(Error::usage("--account, --dry-run and --feed are for a cluster with Slurm")
-            .with_help("`sweep render --cluster local` writes the scripts without starting them"));
+    let (job, ranks) = (&prepared.job, args.ranks.unwrap_or(1) as usize);
+    if states(&prepared.plan.experiments, &job.paths.runs())?.iter().any(|state| *state != State::Done) {
+        prepared.check()?;
+        prepared.check_images()?;
     }
     prepared.write()?;
-    let (job, ranks) = (&prepared.job, args.ranks as usize);
     let sharing = Sharing::of(local::cores()?, job.train.threads, ranks, args.jobs.map(|jobs| jobs as usize));
     let outcome = local::run(&prepared.plan, job, &prepared.folder, sharing, &StopFlag::listen()?)?;
     report(&outcome, context)
