@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{Experiment, Job};
 use crate::error::{Error, Result};
 use crate::evaluate::RunRecord;
 use crate::store::atomic;
 use crate::sweep::estimate::Measurement;
-use crate::sweep::submissions::Submissions;
 use crate::telemetry::Provenance;
 
 /// Beside the scripts: the figures that the submitted plan was made from.
@@ -22,26 +23,35 @@ pub fn on_disk(job_file: &Path, cluster: &str) -> Result<Vec<Measurement>> {
     }
 }
 
+/// What is kept; earlier versions wrote the bare list.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    finished: Vec<Measurement>,
+}
+
 /// The figures to plan `job` by: those that were kept in `folder` when it was submitted, so that its arrays stay as they are, or else
-/// those of the runs that are finished now. None that were kept count only where a submission was planned by them.
+/// those of the runs that are finished now.
 pub fn known(job: &Job, folder: &Path) -> Result<Vec<Measurement>> {
-    let submitted = || Ok::<_, Error>(Submissions::read(folder)?.accepted().next().is_some());
     match kept(folder) {
-        Some(kept) if !kept.is_empty() || submitted()? => Ok(kept),
-        _ => measurements(&job.grid.experiments(), &job.paths.runs()),
+        Some(kept) => Ok(kept),
+        None => measurements(&job.grid.experiments(), &job.paths.runs()),
     }
 }
 
 fn kept(folder: &Path) -> Option<Vec<Measurement>> {
-    serde_json::from_slice(&std::fs::read(folder.join(KEPT)).ok()?).ok()
+    let bytes = std::fs::read(folder.join(KEPT)).ok()?;
+    // A bare list may be that of a dry run, and an empty one would bind a plan to no figures for good.
+    let bare = || serde_json::from_slice(&bytes).ok().filter(|list: &Vec<Measurement>| !list.is_empty());
+    serde_json::from_slice(&bytes).ok().map(|kept: Kept| kept.finished).or_else(bare)
 }
 
 /// Keeps the figures that a submitted plan was made from in `folder`, unless some are kept there.
 pub fn keep(folder: &Path, finished: &[Measurement]) -> Result<()> {
-    if kept(folder).is_some_and(|kept| !kept.is_empty() || finished.is_empty()) {
+    if kept(folder).is_some() {
         return Ok(());
     }
-    let text = serde_json::to_vec_pretty(finished).map_err(|error| Error::library("serde_json", error))?;
+    let kept = Kept { finished: finished.to_vec() };
+    let text = serde_json::to_vec_pretty(&kept).map_err(|error| Error::library("serde_json", error))?;
     atomic::write(&folder.join(KEPT), &text)
 }
 
@@ -85,12 +95,8 @@ fn measurement(record: &RunRecord, timing: &str, provenance: &Provenance) -> Opt
 mod tests {
     use super::*;
     use crate::config::from_text;
-    use crate::store::{hash, journal};
+    use crate::store::hash;
     use crate::sweep::fixtures_tests::of_run;
-    use crate::sweep::manifest::Ticket;
-    use crate::sweep::plan::Stage;
-    use crate::sweep::submissions::{Entry, NAME, Submission};
-    use std::collections::BTreeMap;
     use std::fs;
 
     const TIMING: &str = "epoch,images,seconds,images_per_second\n0,1000,20.000,50.0\n1,1000,10.000,100.0\n2,400,4.000,100.0\n";
@@ -130,23 +136,23 @@ mod tests {
     }
 
     #[test]
-    fn no_figures_at_all_are_kept_only_where_a_submission_was_planned_by_them() {
+    fn a_submission_that_was_planned_by_no_figures_stays_so_and_the_empty_list_of_a_dry_run_binds_nobody() {
         let root = tempfile::tempdir().unwrap();
         let mut job: Job = from_text(include_str!("../../jobs/bioscan-1m.toml"), "job.toml").unwrap();
         job.paths.output = root.path().to_owned();
         let (record, scripts) = (record(&job), root.path().join("slurm/fir"));
-        keep(&scripts, &[]).unwrap();
         let folder = job.paths.runs().join(record.id.to_string());
         hash::write_sealed(&folder.join("test.json"), &serde_json::to_vec(&record).unwrap()).unwrap();
         fs::write(folder.join("timing.csv"), TIMING).unwrap();
         fs::write(folder.join("provenance.json"), serde_json::to_vec(&Provenance::here(1, 1, "cpu")).unwrap()).unwrap();
-        assert_eq!(known(&job, &scripts).unwrap().len(), 1, "nothing was submitted yet");
-        let ticket = Ticket { sweep: "s".into(), manifest: "m".into(), script: "train".into(), serial: 1, offset: 0 };
-        let (log, memory, stage) = ("log".into(), None, Stage::Train);
-        let submission = Submission { ticket, stage, tasks: BTreeMap::new(), log, minutes: 1, memory, at: 0 };
-        for entry in [Entry::Submitting(submission), Entry::Accepted { serial: 1, job: 7 }] {
-            journal::append(&scripts.join(NAME), &entry).unwrap();
-        }
+        fs::create_dir_all(&scripts).unwrap();
+        fs::write(scripts.join(KEPT), "[]").unwrap();
+        assert_eq!(known(&job, &scripts).unwrap().len(), 1);
+        keep(&scripts, &[]).unwrap();
         assert_eq!(known(&job, &scripts).unwrap(), []);
+        // What an earlier version kept of a submission.
+        let bare = serde_json::to_vec(&measurements(&job.grid.experiments(), &job.paths.runs()).unwrap()).unwrap();
+        fs::write(scripts.join(KEPT), bare).unwrap();
+        assert_eq!(known(&job, &scripts).unwrap().len(), 1);
     }
 }

@@ -130,7 +130,15 @@ impl Knowledge {
         };
         for cluster in profiles.into_iter().filter(|cluster| cluster.scheduler == Scheduler::Slurm) {
             let folder = folder_of(job, &cluster.name);
-            let plan = plan_with(job, &cluster, &measured::known(job, &folder)?)?;
+            let planned = measured::known(job, &folder).and_then(|finished| plan_with(job, &cluster, &finished));
+            let plan = match planned {
+                Ok(plan) => plan,
+                // What is in the queue can be cancelled all the same.
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    continue;
+                }
+            };
             let here = std::env::current_dir().at("find", "the current folder")?;
             let script = |planned: &PlannedJob| std::fs::read_to_string(folder.join(&planned.script)).unwrap_or_default();
             self.submissions.recover(queue, &self.sweep, &plan, |planned| log_of(&script(planned), &here));

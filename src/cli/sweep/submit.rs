@@ -29,8 +29,8 @@ nothing twice. Where the cluster takes fewer jobs, the same command later, or --
 rest. `sweep rerun` starts again what ended without a result. With --cluster local the runs that are
 not done are trained here; `preprocess` comes before that, `aggregate` after it.
 
-With --json: {sent: [{script, stage, array, job, arguments, test: {taken, said}}], runs, done, held, waiting, ended,
-notes}; with --cluster local: {done, of, stopped, failed: [{id, reason, log}]}.
+With --json: {sent: [{script, stage, array, job, arguments, test: {taken, said}}], runs, done, held,
+waiting, ended, notes}; with --cluster local: {done, of, stopped, failed: [{id, reason, log}]}.
 
 Exit code 4: some runs are neither done nor queued; the answer says how to go on with them.")]
 pub(super) struct Args {
