@@ -226,7 +226,12 @@ impl Error {
                 help.clone()
             }
             Self::Damaged { help, .. } => Some(help.clone()),
-            Self::Owned { .. } => Some("wait for it, or stop it; a lock whose process is gone is taken over by itself".into()),
+            // What runs on another host cannot be seen from here.
+            Self::Owned { path, .. } => Some(format!(
+                "wait for it, or stop it; a lock whose process is gone is taken over by itself, unless that was on another host: \
+                 `ssh HOST ps -p PROCESS` tells, and where it is gone, remove {}",
+                path.join(".lock").display()
+            )),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free space or choose another folder, then run the same command again: finished work is kept".into())
             }
@@ -280,11 +285,22 @@ pub struct ConfigError {
 pub trait IoContext<T> {
     /// Names what was tried and where.
     fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T>;
+
+    /// As [`IoContext::at`], for reading a file that a person named: where there is none, the name is wrong, and not the disk.
+    fn at_named(self, path: impl AsRef<Path>) -> Result<T>;
 }
 
 impl<T> IoContext<T> for io::Result<T> {
     fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T> {
         self.map_err(|source| Error::Io { action, path: path.as_ref().to_owned(), source })
+    }
+
+    fn at_named(self, path: impl AsRef<Path>) -> Result<T> {
+        match self {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::input(path, "there is no such file")
+                .with_help("a path that does not begin with `/` starts at the current folder")),
+            outcome => outcome.at("read", path),
+        }
     }
 }
 
@@ -298,6 +314,23 @@ mod tests {
         assert_eq!(error.exit(), Exit::Environment);
         assert!(error.to_string().starts_with("cannot write /data/part1.pack: "));
         assert!(error.help().unwrap().contains("finished work is kept"));
+    }
+
+    #[test]
+    fn a_lock_of_another_host_says_how_to_look_and_what_to_remove() {
+        let error = Error::Owned { path: "out/slurm/fir".into(), owner: "process 7 on login2".into() };
+        assert!(
+            error.help().unwrap().ends_with("`ssh HOST ps -p PROCESS` tells, and where it is gone, remove out/slurm/fir/.lock")
+        );
+    }
+
+    #[test]
+    fn a_file_that_a_person_named_and_is_not_there_is_wrong_usage() {
+        let missing = || Err::<(), _>(io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!(missing().at_named("nope.toml").unwrap_err().exit(), Exit::Usage);
+        assert_eq!(missing().at("read", "nope.toml").unwrap_err().exit(), Exit::Environment);
+        let denied = Err::<(), _>(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(denied.at_named("job.toml").unwrap_err().exit(), Exit::Environment);
     }
 
     #[test]

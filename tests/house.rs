@@ -89,15 +89,16 @@ fn main_is_a_door() {
 }
 
 #[test]
-fn only_the_command_line_writes_to_stdout_and_nobody_panics_by_design() {
+fn nobody_prints_past_the_one_writer_to_stdout_or_panics_by_design() {
     let mut faults = Vec::new();
-    for (path, room) in rooms() {
+    for path in rooms().into_keys() {
         for (number, line) in code(&path).lines().enumerate() {
             let line = line.trim_start();
             if line.starts_with("//") {
                 continue;
             }
-            let printed = room != "cli" && ["println!(", "print!("].iter().any(|name| line.contains(name));
+            // They panic where nobody reads on; `answer` and `put` of the command line do not.
+            let printed = ["println!(", "print!("].iter().any(|name| line.replace(&format!("e{name}"), "").contains(name));
             let left_open = ["todo!(", "unimplemented!(", ".unwrap()"].iter().any(|name| line.contains(name));
             if printed || left_open {
                 faults.push(format!("{}:{}: {line}", path.display(), number + 1));

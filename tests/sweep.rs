@@ -1,7 +1,6 @@
 //! `sweep` on the command line: the plan, the refusals, and the local executor with a stand-in for training.
 
 #[path = "support/runs.rs"]
-#[expect(dead_code, reason = "shared with other tests")]
 mod runs;
 
 use std::fs;
@@ -38,6 +37,7 @@ impl Lab {
         for folder in ["act", "out/runs"] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
+        runs::ready(&loaded);
         runs::script(&root.path().join("training"), TRAINING);
         Self { root, job }
     }
@@ -291,6 +291,8 @@ fn a_misspelled_key_is_refused_with_its_line_and_the_nearest() {
 #[test]
 fn what_a_job_would_miss_is_said_before_anything_is_submitted() {
     let lab = Lab::new();
+    fs::remove_dir_all(lab.at("out/images")).unwrap();
+    fs::remove_file(lab.at("out/BIOSCAN_Insect_Dataset_metadata.tsv")).unwrap();
     let submit = || {
         let mut command = cargo_bin_cmd!("bioscan-hpc");
         command.args(["-q", "sweep", "submit", "--cluster", "fir", "--dry-run"]).arg(&lab.job).current_dir(lab.root.path());
@@ -307,6 +309,8 @@ fn what_a_job_would_miss_is_said_before_anything_is_submitted() {
     let (code, text) = submit();
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("sbatch --parsable --comment=bioscan-hpc:"), "{text}");
+    assert!(lab.at("out/slurm/fir/aggregate.sh").is_file());
+    assert!(!lab.at("out/slurm/fir/estimates.json").exists(), "what was only looked at binds nobody");
 }
 
 #[test]
@@ -352,4 +356,68 @@ fn the_status_is_read_off_the_runs_folders() {
         ["done", "running", "pending", "checkpointed", "failed", "cancelled", "missing"].map(|word| &status["counts"][word]);
     assert_eq!(counts, [1, 0, 0, 1, 0, 0, 70].map(Value::from).each_ref());
     assert_eq!(status["runs"][1]["state"], "checkpointed");
+}
+
+#[test]
+fn a_reader_that_is_gone_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = runs::paper_job(folder.path());
+    let out = folder.path().join("scripts");
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["sweep", "plan"], &["--cluster", "fir"]),
+        (&["sweep", "plan"], &["--cluster", "fir", "--json"]),
+        (&["sweep", "render"], &["--cluster", "fir", "--out", out.to_str().unwrap()]),
+        (&["sweep", "status"], &[]),
+        (&["aggregate"], &[]),
+    ];
+    for (command, options) in cases {
+        // The reading end is closed before the program starts.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut program = Command::new(assert_cmd::cargo::cargo_bin!("bioscan-hpc"));
+        program.arg("-q").args(command).arg(&job).args(options).stdout(writer).stderr(Stdio::piped());
+        let output = program.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 4)) && said.is_empty(), "{command:?}: {said}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut program = Command::new(assert_cmd::cargo::cargo_bin!("bioscan-hpc"));
+    assert_eq!(program.args(["completions", "bash"]).stdout(writer).status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_training_here_would_miss_is_said_before_it_starts_and_idle_options_are_refused() {
+    let lab = Lab::new();
+    let loaded = Job::load(&lab.job).unwrap();
+    let images = loaded.paths.container(&loaded.preprocess.package(), loaded.train.images);
+    fs::remove_dir_all(&images).unwrap();
+    let (code, text) = lab.submit();
+    assert!(code == Some(2) && text.contains("bioscan-hpc preprocess JOB.toml"), "{text}");
+    fs::create_dir_all(&images).unwrap();
+    fs::remove_file(lab.at("out/BIOSCAN_Insect_Dataset_metadata.tsv")).unwrap();
+    let (code, text) = lab.submit();
+    assert!(code == Some(2) && text.contains("bioscan-hpc metadata split JOB.toml"), "{text}");
+    assert!(lab.starts().is_empty());
+    let job = lab.job.to_str().unwrap();
+    for option in ["--jobs", "--ranks"] {
+        let said = refusal(&["sweep", "submit", job, "--cluster", "fir", option, "3"]);
+        assert!(said.contains("--jobs and --ranks are for `--cluster local`"), "{said}");
+    }
+}
+
+#[test]
+fn a_job_file_that_is_not_there_is_wrong_usage() {
+    for command in [&["aggregate", "nope.toml"][..], &["sweep", "plan", "nope.toml"], &["report", "nope.toml"]] {
+        let said = refusal(command);
+        assert!(said.contains("nope.toml: there is no such file") && said.contains("help: "), "{said}");
+    }
+}
+
+#[test]
+fn too_few_replicates_for_an_interval_are_refused() {
+    for command in ["aggregate", "report"] {
+        let said = refusal(&[command, "jobs/demo.toml", "--bootstrap", "20"]);
+        assert!(said.contains("valid: 0, or at least 200"), "{said}");
+    }
 }

@@ -306,6 +306,33 @@ fn what_cannot_be_read_is_quarantined_and_the_truth_gives_metrics() {
 }
 
 #[test]
+fn what_predict_would_ignore_is_refused_or_said_and_no_old_figures_stay() {
+    let (_keeper, root) = place("strangers");
+    fs::create_dir_all(&root).unwrap();
+    let (truth, out) = (root.join("truth.csv"), root.join("labels"));
+    let metrics = out.join("metrics.json");
+    let labelled = |label: &str| {
+        fs::write(&truth, format!("file,label\nc1-00.jpg,{label}\n")).unwrap();
+        let output = expect(&mut predict(1, &[&packs()], &["--out", text(&out), "--truth", text(&truth)]), 0);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(!labelled("Red").contains("no class") && metrics.is_file());
+    let said = labelled("Redd");
+    assert!(said.contains("1 labels of the truth are no class and count nowhere: `Redd` (did you mean `Red`?)"), "{said}");
+    assert!(said.contains("there are no metrics") && !metrics.exists(), "{said}");
+    labelled("Red");
+    expect(&mut predict(1, &[&packs()], &["--out", text(&out)]), 0);
+    assert!(!metrics.exists(), "the figures of an earlier call are not of these labels");
+    for (option, detector) in [("--boxes", "boxes"), ("--detector-weights", "detr")] {
+        let output = expect(&mut predict(1, &[&packs()], &[option, "there.json", "--detector", "contrast"]), 2);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("{option} is for `--detector {detector}`")), "{said}");
+    }
+    let output = expect(&mut predict(1, &[&packs()], &["--classes", text(&root.join("nope.txt"))]), 2);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nope.txt: there is no such file"));
+}
+
+#[test]
 fn outputs_without_names_are_asked_for() {
     let (_keeper, copy) = place("network.safetensors");
     fs::copy(trained().run("best.safetensors"), &copy).unwrap();

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use crate::cli::Context;
+use crate::cli::{Context, put};
 use crate::config::Job;
 use crate::error::{Error, Exit, Result};
 use crate::report::published::Published;
@@ -25,11 +25,19 @@ pub struct Args {
     #[arg(long, value_name = "X")]
     at_least_times_chance: Option<f64>,
     /// Replicates of the bootstrap that decides what is bold; 0 compares nothing and reads no predictions
-    #[arg(long, value_name = "N", default_value_t = leads::REPLICATES)]
+    #[arg(long, value_name = "N", default_value_t = leads::REPLICATES, value_parser = replicates)]
     bootstrap: u64,
     /// Divide macro top-k and the loss as the original program does, to compare with numbers it printed; writes no files
     #[arg(long)]
     as_original: bool,
+}
+
+/// `--bootstrap`: none, or enough for the quantiles of an interval.
+pub(super) fn replicates(text: &str) -> std::result::Result<u64, String> {
+    match text.parse() {
+        Ok(count) if count == 0 || count >= leads::FEWEST => Ok(count),
+        _ => Err(format!("valid: 0, or at least {}: fewer say nothing of a 2.5 % quantile", leads::FEWEST)),
+    }
 }
 
 /// Everything the tables show.
@@ -64,24 +72,22 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
         true => terminal::text(&summary, std::env::var_os("NO_COLOR").is_none()),
         false => markdown::Markdown.export(&summary)?,
     };
-    print!("{text}");
-    if let Some(factor) = args.at_least_times_chance {
-        let Some(median) = summary.median_times_chance else {
-            tracing::warn!("no run is done, so there is no macro-F1 to compare with chance");
-            return Ok(Exit::Incomplete);
-        };
-        let reached = median >= factor;
-        let verdict = if reached { "reached" } else { "NOT reached" };
-        tracing::info!(
-            "{verdict}: the median macro-F1 of {} runs is {median:.2} times chance; asked for: {factor}",
-            summary.done
-        );
-        if !context.json {
-            println!("\nmedian macro-F1: {median:.2} times chance over {} runs; at least {factor} {verdict}", summary.done);
-        }
-        if !reached {
-            return Ok(Exit::Faults);
-        }
+    put(&text)?;
+    let whole = if summary.missing.is_empty() { Exit::Done } else { Exit::Incomplete };
+    args.at_least_times_chance.map_or(Ok(whole), |factor| compare_with_chance(&summary, factor, whole, context))
+}
+
+/// Says whether the runs are `factor` times as good as chance; `whole` is the exit where they are.
+fn compare_with_chance(summary: &Summary, factor: f64, whole: Exit, context: Context) -> Result<Exit> {
+    let Some(median) = summary.median_times_chance else {
+        tracing::warn!("no run is done, so there is no macro-F1 to compare with chance");
+        return Ok(Exit::Incomplete);
+    };
+    let (reached, runs) = (median >= factor, summary.done);
+    let verdict = if reached { "reached" } else { "NOT reached" };
+    tracing::info!("{verdict}: the median macro-F1 of {runs} runs is {median:.2} times chance; asked for: {factor}");
+    if !context.json {
+        put(&format!("\nmedian macro-F1: {median:.2} times chance over {runs} runs; at least {factor} {verdict}\n"))?;
     }
-    Ok(if summary.missing.is_empty() { Exit::Done } else { Exit::Incomplete })
+    Ok(if reached { whole } else { Exit::Faults })
 }

@@ -1,12 +1,11 @@
 //! `completions`: the command line's own description → shell completions, or man pages.
 
-use std::io;
 use std::path::PathBuf;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::cli::{Cli, Context};
+use crate::cli::{Cli, Context, put};
 use crate::error::{Exit, IoContext, Result};
 
 /// Arguments of `completions`.
@@ -27,7 +26,9 @@ pub struct Args {
 pub fn run(args: &Args, _: Context) -> Result<Exit> {
     let mut command = Cli::command();
     if let Some(shell) = args.shell {
-        clap_complete::generate(shell, &mut command, "bioscan-hpc", &mut io::stdout());
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut command, "bioscan-hpc", &mut text);
+        put(&String::from_utf8_lossy(&text))?;
     }
     if let Some(folder) = &args.man {
         std::fs::create_dir_all(folder).at("create the folder", folder)?;

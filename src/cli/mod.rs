@@ -158,10 +158,16 @@ fn answer(context: Context, value: &impl Serialize, words: impl FnOnce() -> Stri
     } else {
         words()
     };
-    match io::stdout().write_all(text.as_bytes()) {
+    put(&text).map(|()| Exit::Done)
+}
+
+/// Puts `text` on stdout, for [`answer`] and where there is no JSON of it. `print!` would panic where nobody reads on.
+fn put(text: &str) -> Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // `… | head` closes the pipe early and wants no more.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).at("write to", "standard output"),
-        _ => Ok(Exit::Done),
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `predict`: a trained network and images → labels.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
 
@@ -96,6 +96,14 @@ impl Crop {
             Finder::Boxes => Detector::Boxes,
             Finder::Detr => Detector::Detr,
         };
+        let meant = [
+            ("--boxes", self.boxes.is_some(), Detector::Boxes, "boxes"),
+            ("--detector-weights", self.detector_weights.is_some(), Detector::Detr, "detr"),
+        ];
+        if let Some((option, _, _, name)) = meant.into_iter().find(|(_, given, of, _)| *given && *of != detector) {
+            return Err(Error::usage(format!("{option} is for `--detector {name}` and would be ignored"))
+                .with_help(format!("add `--detector {name}`, or leave {option} out")));
+        }
         let crop = CropTool { boxes: self.boxes.clone(), weights: self.detector_weights.clone(), ..CropTool::default() };
         Ok(Preprocess { detector, crop, ..Preprocess::default() })
     }
@@ -106,7 +114,7 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
     let world = World::connect()?;
     let outcome = label(args, context, &world);
     let Some(summary) = world.leave(outcome)? else { return Ok(Exit::Done) };
-    say(&summary);
+    say(&summary, args.truth.is_some());
     Ok(if summary.quarantined.is_empty() { Exit::Done } else { Exit::Quarantined })
 }
 
@@ -118,6 +126,9 @@ fn label(args: &Args, context: Context, world: &World) -> Result<Option<Summary>
         Ok((classifier, truth, Cropper::new(args.crop.settings()?, threads)?, Inputs::open(&args.images)?))
     };
     let (classifier, truth, cropper, inputs) = world.agree(ready())?;
+    if let Some(truth) = truth.as_ref().filter(|_| world.is_root()) {
+        warn_of_strangers(truth, &classifier.classes);
+    }
     let cut = cropper.as_ref().map(|cropper| move |file: &str, jpeg: &[u8]| cropper.crop(file, jpeg));
     let request = Request {
         classifier: &classifier,
@@ -155,11 +166,31 @@ fn into_folder(request: &Request<'_>, world: &World, folder: &Path) -> Result<Su
     csv.publish()?;
     json.publish()?;
     write_quarantine(&folder.join("quarantine.csv"), &summary.quarantined)?;
-    if let Some(metrics) = &summary.metrics {
-        let text = serde_json::to_vec_pretty(metrics).map_err(|error| Error::library("serde_json", error))?;
-        atomic::write(&folder.join("metrics.json"), &text)?;
+    let path = folder.join("metrics.json");
+    match &summary.metrics {
+        Some(metrics) => {
+            let text = serde_json::to_vec_pretty(metrics).map_err(|error| Error::library("serde_json", error))?;
+            atomic::write(&path, &text)?;
+        }
+        // Those of an earlier call are not of these labels.
+        None if path.exists() => fs::remove_file(&path).at("remove", &path)?,
+        None => {}
     }
     Ok(summary)
+}
+
+/// Labels of the truth that are no class count nowhere: most likely they are misspelled.
+fn warn_of_strangers(truth: &Truth, classes: &[String]) {
+    const SHOWN: usize = 10;
+    let strangers = truth.strangers(classes);
+    if strangers.is_empty() {
+        return;
+    }
+    let near = |near: Option<&str>| near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+    let named: Vec<String> =
+        strangers.iter().take(SHOWN).map(|(label, nearest)| format!("`{label}`{}", near(*nearest))).collect();
+    let more = if strangers.len() > SHOWN { ", …" } else { "" };
+    tracing::warn!("{} labels of the truth are no class and count nowhere: {}{more}", strangers.len(), named.join(", "));
 }
 
 fn classifier(args: &Args, world: &World) -> Result<Classifier> {
@@ -187,7 +218,7 @@ fn classifier(args: &Args, world: &World) -> Result<Classifier> {
 }
 
 /// On stderr, since stdout holds the labels.
-fn say(summary: &Summary) {
+fn say(summary: &Summary, with_truth: bool) {
     tracing::info!("{} of {} images labelled, {} quarantined", summary.labelled, summary.images, summary.quarantined.len());
     if let Some(metrics) = &summary.metrics {
         let percent = |value: f64| format!("{:.2} %", 100.0 * value);
@@ -196,5 +227,7 @@ fn say(summary: &Summary) {
             .map_or_else(String::new, |top| format!("top-1 {}, macro {}, ", percent(top.micro), percent(top.macro_seen)));
         let (used, expected, f1) = (metrics.used, metrics.expected, percent(metrics.f1_macro));
         tracing::info!("{top1}macro-F1 {f1} on {used} of {expected} images with a known label");
+    } else if with_truth {
+        tracing::warn!("the truth names none of the labelled images with the label of a class, so there are no metrics");
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use crate::cli::aggregate::replicates;
 use crate::cli::{Context, answer};
 use crate::config::Job;
 use crate::error::{Exit, Result};
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Replicates of the bootstrap that decides what is bold; 0 compares nothing
-    #[arg(long, value_name = "N", default_value_t = leads::REPLICATES)]
+    #[arg(long, value_name = "N", default_value_t = leads::REPLICATES, value_parser = replicates)]
     bootstrap: u64,
 }
 

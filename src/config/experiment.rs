@@ -8,6 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Exclusion, nearest};
 use crate::error::{Error, Result};
 
+/// Every backbone that this program can train, by its timm name. A build without libtorch plans for them too.
+pub const BACKBONES: [&str; 8] = [
+    "test_resnet",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "test_vit",
+    "vit_tiny_patch16_224",
+    "vit_small_patch16_224",
+    "vit_base_patch16_224",
+];
+
 /// The loss a run is trained with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Loss {
@@ -180,7 +192,8 @@ impl Grid {
         self.exclude.iter().find(|exclusion| !cells.iter().any(|cell| exclusion.covers(&cell.id)))
     }
 
-    fn cells(&self) -> Vec<Experiment> {
+    /// Every cell, those too that are left out.
+    pub(super) fn cells(&self) -> Vec<Experiment> {
         let mut experiments = Vec::new();
         for partition in self.all_partitions() {
             for backbone in &self.backbones {

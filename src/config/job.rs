@@ -100,20 +100,6 @@ impl Job {
     pub fn recipe_for(&self, experiment: &Experiment) -> Recipe {
         self.train.on(experiment.id.axis_values())
     }
-
-    fn check(&self) -> Result<()> {
-        let faults = [
-            (self.name.is_empty() || self.name.contains(['/', ' ']), "`name` must be one word without `/`"),
-            (self.train.fault().is_some(), self.train.fault().unwrap_or_default()),
-            (self.grid.experiments().is_empty(), "the grid has no experiments: every axis needs a value"),
-            (self.grid.idle_exclusion().is_some(), "a line of `grid.exclude` leaves nothing out: is a value misspelled?"),
-            (self.sweep.fault().is_some(), self.sweep.fault().unwrap_or_default()),
-        ];
-        match faults.into_iter().find(|(wrong, _)| *wrong) {
-            Some((_, message)) => Err(Error::usage(message)),
-            None => self.preprocess.check(),
-        }
-    }
 }
 
 impl Paths {

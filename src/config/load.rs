@@ -9,7 +9,7 @@ use crate::error::{ConfigError, Error, IoContext, Result};
 
 /// Reads and parses the TOML file at `path`.
 pub fn from_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).at("read", path)?;
+    let text = std::fs::read_to_string(path).at_named(path)?;
     from_text(&text, &path.display().to_string())
 }
 

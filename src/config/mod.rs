@@ -1,5 +1,6 @@
 //! TOML files and flags → typed, complete, hashed settings.
 
+mod check;
 mod cluster;
 mod exclusion;
 mod experiment;
@@ -17,7 +18,7 @@ pub use cluster::{
     Walltime,
 };
 pub use exclusion::Exclusion;
-pub use experiment::{Experiment, ExperimentId, Grid, Loss, Partition};
+pub use experiment::{BACKBONES, Experiment, ExperimentId, Grid, Loss, Partition};
 pub use init::Init;
 pub use job::{Job, Paths, Split};
 pub use load::{from_file, from_text, nearest};

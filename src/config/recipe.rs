@@ -142,23 +142,6 @@ impl Recipe {
         if self.micro_batch == 0 { self.global_batch } else { self.micro_batch }
     }
 
-    /// What a type cannot rule out.
-    pub(super) fn fault(&self) -> Option<&'static str> {
-        let faults = [
-            (self.global_batch == 0, "`train.global_batch` must be at least 1"),
-            (self.ranks.timeout_s == 0, "`train.ranks.timeout_s` must be at least 1"),
-            (self.epochs == 0, "`train.epochs` must be at least 1"),
-            (!(self.lr > 0.0 && self.lr.is_finite()), "`train.lr` must be a positive number"),
-            (
-                !(self.checkpoint_minutes >= 0.0 && self.checkpoint_minutes.is_finite()),
-                "`train.checkpoint_minutes` must be 0 or a positive number",
-            ),
-            (self.crop.size == 0, "`train.crop.size` must be at least 1 pixel"),
-            (self.crop.resize < self.crop.size, "`train.crop.resize` must not be smaller than `train.crop.size`"),
-        ];
-        faults.into_iter().find_map(|(wrong, message)| wrong.then_some(message))
-    }
-
     /// The settings that change a run's result, the others as if left out: threads, the container that is read, checkpoints and patience
     /// only place the work.
     #[must_use]

@@ -40,7 +40,7 @@ pub use detection::{DetectionReport, Sighting};
 pub use majority::{Baseline, chance_f1_macro, majority_baseline};
 pub use original::AsOriginal;
 pub use perclass::ClassScore;
-pub use record::RunRecord;
+pub use record::{NoRecord, RunRecord};
 pub use report::Evaluation;
 pub use topk::{TopK, likeliest};
 

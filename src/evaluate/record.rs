@@ -3,12 +3,15 @@
 //! Holds no wall time: two undisturbed runs of one configuration write the same bytes (contract 4); times lie in `timing.csv`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::majority::Baseline;
 use super::report::Evaluation;
 use crate::config::{ExperimentId, RunConfig};
+use crate::error::Result;
+use crate::store::hash;
 
 /// What `test.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,4 +33,39 @@ pub struct RunRecord {
     /// What else a reader of the figures should know: how BatchNorm kept its statistics, say.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
+}
+
+/// Why a folder holds no result of the run it is called like.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRecord {
+    /// Nothing is there.
+    #[error("there is no test.json")]
+    Missing,
+    /// Not what was written.
+    #[error("test.json disagrees with its seal, or the seal is missing")]
+    Unsealed,
+    /// Not in the form of this version.
+    #[error("test.json is no record of this version: {0}")]
+    Unreadable(serde_json::Error),
+    /// A copy.
+    #[error("test.json is of the run {0}")]
+    Other(ExperimentId),
+}
+
+impl RunRecord {
+    /// The result in a run's `folder`, which is called like the run: the one place that says whether a run is done.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub fn read(folder: &Path) -> Result<Result<Self, NoRecord>> {
+        let path = folder.join("test.json");
+        let Some(bytes) = hash::read_sealed(&path)? else {
+            return Ok(Err(if path.exists() { NoRecord::Unsealed } else { NoRecord::Missing }));
+        };
+        Ok(match serde_json::from_slice::<Self>(&bytes) {
+            Ok(record) if folder.file_name().is_some_and(|name| *name == *record.id.to_string()) => Ok(record),
+            Ok(record) => Err(NoRecord::Other(record.id)),
+            Err(error) => Err(NoRecord::Unreadable(error)),
+        })
+    }
 }

@@ -47,7 +47,7 @@ pub struct Summary {
     pub labelled: usize,
     /// Images, or whole entries, without.
     pub quarantined: Vec<Refusal>,
-    /// Every metric over the images whose truth is known and one of the classes.
+    /// Every metric over the images whose truth is known and one of the classes; `None` where there are no such images.
     pub metrics: Option<Evaluation>,
 }
 
@@ -102,10 +102,10 @@ pub fn predict(request: &Request<'_>, world: &World, sink: &mut dyn Sink) -> Res
         images: inputs.len(),
         labelled: told.labelled,
         quarantined,
-        metrics: truth.map(|truth| {
+        metrics: truth.and_then(|truth| {
             let mut merged = Accumulator::new(classifier.classes.len(), &DEFAULT_KS);
             all.iter().for_each(|part| merged.merge(part));
-            Evaluation::new(&merged, &classifier.classes, truth.len() as u64)
+            Some(Evaluation::new(&merged, &classifier.classes, truth.len() as u64)).filter(|evaluation| evaluation.used > 0)
         }),
     }))
 }

@@ -1,6 +1,6 @@
 //! a table of labels → the true class of an image.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use crate::config::nearest;
@@ -18,7 +18,7 @@ impl Truth {
     /// # Errors
     /// An input error where a column is missing, a line is broken, or a file has two labels.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::File::open(path).at("read", path)?;
+        let text = std::fs::File::open(path).at_named(path)?;
         let mut reader = csv::Reader::from_reader(text);
         let broken = |error: csv::Error| Error::input(path, error.to_string());
         let header = reader.headers().map_err(broken)?.clone();
@@ -45,6 +45,14 @@ impl Truth {
     #[must_use]
     pub fn of(&self, name: &str, file: &str) -> Option<&str> {
         self.labels.get(name).or_else(|| self.labels.get(file)).map(String::as_str)
+    }
+
+    /// The labels that none of `classes` is called, in the order of the alphabet, each with the nearest class where one is near.
+    #[must_use]
+    pub fn strangers<'a>(&self, classes: &'a [String]) -> Vec<(&str, Option<&'a str>)> {
+        let labels: BTreeSet<&str> = self.labels.values().map(String::as_str).collect();
+        let strange = labels.into_iter().filter(|label| !label.is_empty() && !classes.iter().any(|class| class == label));
+        strange.map(|label| (label, nearest(label, classes.iter().map(String::as_str)))).collect()
     }
 
     /// Images with a label.
@@ -75,6 +83,8 @@ mod tests {
         let truth = read("label,file,note\nDiptera,a.jpg,x\nHemiptera,part2/a.jpg,y\n").unwrap();
         assert_eq!((truth.of("part2/a.jpg", "a.jpg"), truth.of("part3/a.jpg", "a.jpg")), (Some("Hemiptera"), Some("Diptera")));
         assert_eq!((truth.of("b.jpg", "b.jpg"), truth.len()), (None, 2));
+        let classes = ["Diptera".to_owned(), "Hemipteran".to_owned()];
+        assert_eq!(truth.strangers(&classes), [("Hemiptera", Some("Hemipteran"))]);
         assert!(read("file,labels\n").unwrap_err().to_string().contains("no column `label` (is it `labels`?)"));
         assert!(read("file,label\na,x\na,y\n").unwrap_err().to_string().contains("a is x and y"));
     }

@@ -77,7 +77,7 @@ pub struct Row {
     pub loss: Loss,
     /// Seeds that are done.
     pub n: usize,
-    /// Seeds of the grid.
+    /// Seeds of the grid, without those that are excluded.
     pub of: usize,
     /// Whether the runs were not made alike, so that no mean is shown.
     pub mixed: bool,
@@ -167,6 +167,7 @@ pub fn aggregate(job: &Job, records: &[RunRecord], published: &Published, arithm
         });
         fill(&mut tables[position], &partition, &size, &setting)?;
     }
+    tables.retain(|table| !table.rows.is_empty());
     tables.iter_mut().for_each(|table| table.effects = effects(&placed(table, &setting), arithmetic));
     let used: Vec<&RunRecord> = experiments.iter().filter_map(|run| setting.records.get(&run.id).copied()).collect();
     let mut summary = Summary {
@@ -239,15 +240,20 @@ fn fill(table: &mut Table, partition: &Partition, size: &str, setting: &Setting<
     for backbone in &job.grid.backbones {
         for &loss in &job.grid.losses {
             let id = |seed| ExperimentId { partition: partition.name.clone(), backbone: backbone.clone(), loss, seed };
-            let runs: Vec<&RunRecord> =
-                job.grid.seeds.iter().filter_map(|&seed| setting.records.get(&id(seed)).copied()).collect();
+            let of_grid: Vec<ExperimentId> =
+                job.grid.seeds.iter().map(|&seed| id(seed)).filter(|id| setting.experiments.contains_key(id)).collect();
+            if of_grid.is_empty() {
+                // Excluded: no run of it is missing.
+                continue;
+            }
+            let runs: Vec<&RunRecord> = of_grid.iter().filter_map(|id| setting.records.get(id).copied()).collect();
             let differences = differences(&runs)?;
             if !differences.is_empty() {
                 let name = format!("{}-{backbone}-{loss}", partition.name);
                 table.footnotes.push(format!("{name} is not averaged, its runs differ in {}", differences.join("; ")));
             }
             table.footnotes.extend(other_recipes(setting, &runs)?);
-            let (n, of, mixed) = (runs.len(), job.grid.seeds.len(), !differences.is_empty());
+            let (n, of, mixed) = (runs.len(), of_grid.len(), !differences.is_empty());
             let cells = if mixed { vec![None; Metric::ALL.len()] } else { cells(&runs, of, setting) };
             let (partition, size, backbone) = (partition.name.clone(), size.to_owned(), backbone.clone());
             table.rows.push(Row { partition, size, backbone, loss, n, of, mixed, cells });

@@ -1,5 +1,6 @@
 use super::fixtures_tests::{job, record};
 use super::*;
+use crate::config::Exclusion;
 
 const CELL: &str = "small_insect_order-vit_base_patch16_224-CE";
 
@@ -128,4 +129,42 @@ fn seventy_two_records_are_aggregated_at_once() {
     let summary = aggregate(&job, &records, &Published::load().unwrap(), Arithmetic::Ours).unwrap();
     assert_eq!((summary.done, summary.tables.len(), summary.tables[0].rows.len()), (72, 2, 12));
     assert!(start.elapsed().as_millis() < 1000, "{:?}", start.elapsed());
+}
+
+#[test]
+fn excluded_cells_are_neither_missing_nor_seeds_of_a_row() {
+    let mut job = job();
+    job.grid.backbones.push("resnet50".into());
+    job.grid.sizes.push("large".into());
+    let seed_3 = Exclusion { seed: Some(3), ..Exclusion::default() };
+    let resnet = Exclusion { backbone: Some("resnet50".into()), ..Exclusion::default() };
+    let large = Exclusion { size: Some("large".into()), ..Exclusion::default() };
+    job.grid.exclude = vec![seed_3, resnet, large];
+    let records = of_seeds(&[(1, 90.0), (2, 92.0)]);
+    let summary = aggregate(&job, &records, &Published::load().unwrap(), Arithmetic::Ours).unwrap();
+    assert!(summary.missing.is_empty() && summary.of == 2);
+    let rows: Vec<(&str, &str, usize, usize)> =
+        summary.tables[0].rows.iter().map(|row| (row.size.as_str(), row.backbone.as_str(), row.n, row.of)).collect();
+    assert_eq!(rows, [("small", "vit_base_patch16_224", 2, 2)]);
+}
+
+#[test]
+fn rows_of_other_images_or_other_first_weights_are_compared_with_a_warning() {
+    let mut job = job();
+    job.grid.losses.push(Loss::Focal);
+    let said = |change: fn(&mut RunRecord)| {
+        let mut records = of_seeds(&[(1, 90.0), (2, 92.0), (3, 94.0)]);
+        let mut focal = record(&format!("{}-s1", CELL.replace("CE", "Focal")), 91.0);
+        change(&mut focal);
+        records.push(focal);
+        aggregate(&job, &records, &Published::load().unwrap(), Arithmetic::Ours).unwrap().tables[0].footnotes.clone()
+    };
+    assert_eq!(said(|_| {}), [""; 0]);
+    let images =
+        "small_insect_order: its runs saw 2 different sets of images (cropped_256, original_256); do not compare its rows";
+    assert_eq!(said(|record| record.config.package = "cropped_256".into()), [images]);
+    let quality = said(|record| record.config.images_fingerprint = "i2".into());
+    assert!(quality[0].contains("2 different sets of images (original_256)"), "{quality:?}");
+    let weights = said(|record| record.config.pretrained = "00ff".into());
+    assert_eq!(weights, ["small_insect_order: its runs began with different first weights; do not compare its rows"]);
 }

@@ -7,11 +7,11 @@ use rayon::prelude::*;
 
 use crate::config::{Experiment, ExperimentId};
 use crate::error::{IoContext, Result};
-use crate::evaluate::RunRecord;
+use crate::evaluate::{NoRecord, RunRecord};
 use crate::report::aggregate::LeftOut;
 use crate::report::outcomes::Outcomes;
 use crate::report::{EXPORTERS, Summary};
-use crate::store::{atomic, hash};
+use crate::store::atomic;
 
 /// What lies in a folder of runs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,18 +50,11 @@ pub fn read_runs(experiments: &[Experiment], runs: &Path) -> Result<Found> {
 
 fn look(id: &ExperimentId, runs: &Path) -> Result<Looked> {
     let folder = runs.join(id.to_string());
-    let path = folder.join("test.json");
-    let Some(bytes) = hash::read_sealed(&path)? else {
-        return Ok(match (path.exists(), folder.is_dir()) {
-            (true, _) => Looked::Bad("test.json disagrees with its seal, or the seal is missing".into()),
-            (false, true) => Looked::Bad("begun and not finished: no test.json".into()),
-            (false, false) => Looked::NotThere,
-        });
-    };
-    Ok(match serde_json::from_slice::<RunRecord>(&bytes) {
-        Ok(record) if record.id == *id => Looked::Finished(Box::new(record)),
-        Ok(record) => Looked::Bad(format!("test.json is of the run {}", record.id)),
-        Err(error) => Looked::Bad(format!("test.json is no record of this version: {error}")),
+    Ok(match RunRecord::read(&folder)? {
+        Ok(record) => Looked::Finished(Box::new(record)),
+        Err(NoRecord::Missing) if folder.is_dir() => Looked::Bad("begun and not finished: no test.json".into()),
+        Err(NoRecord::Missing) => Looked::NotThere,
+        Err(why) => Looked::Bad(why.to_string()),
     })
 }
 
@@ -79,13 +72,16 @@ fn strangers(experiments: &[Experiment], runs: &Path) -> Result<Vec<LeftOut>> {
         if ours.contains_key(&folder) || !path.is_file() {
             continue;
         }
-        let record = hash::read_sealed(&path)?.and_then(|bytes| serde_json::from_slice::<RunRecord>(&bytes).ok());
-        match record.map(|record| record.id.to_string()) {
-            Some(id) if ours.contains_key(&id) => found.push(LeftOut { folder, why: format!("a copy of the run {id}") }),
-            Some(id) if id == folder => tracing::info!("{folder} is a run of another grid"),
-            Some(id) => found.push(LeftOut { folder, why: format!("holds the run {id}") }),
-            None => found.push(LeftOut { folder, why: "no run of this job, and its test.json is damaged".into() }),
-        }
+        let why = match RunRecord::read(&runs.join(&folder))? {
+            Ok(_) => {
+                tracing::info!("{folder} is a run of another grid");
+                continue;
+            }
+            Err(NoRecord::Other(id)) if ours.contains_key(&id.to_string()) => format!("a copy of the run {id}"),
+            Err(NoRecord::Other(id)) => format!("holds the run {id}"),
+            Err(_) => "no run of this job, and its test.json is damaged".into(),
+        };
+        found.push(LeftOut { folder, why });
     }
     Ok(found)
 }

@@ -18,7 +18,30 @@ pub(super) fn of_partition(partition: &str, runs: &[&RunRecord]) -> Vec<String> 
     if fingerprints.len() > 1 {
         notes.push(format!("{partition}: its runs saw {} different datasets; do not compare its rows", fingerprints.len()));
     }
+    notes.extend(other_images(partition, runs));
+    notes.extend(other_weights(partition, runs));
     notes
+}
+
+/// The same photographs prepared otherwise: cropped, or at another quality.
+fn other_images(partition: &str, runs: &[&RunRecord]) -> Option<String> {
+    let images: BTreeSet<&str> = runs.iter().map(|run| run.config.images_fingerprint.as_str()).collect();
+    let packages: BTreeSet<&str> = runs.iter().map(|run| run.config.package.as_str()).collect();
+    let several = images.len().max(packages.len());
+    let names = packages.into_iter().collect::<Vec<_>>().join(", ");
+    (several > 1)
+        .then(|| format!("{partition}: its runs saw {several} different sets of images ({names}); do not compare its rows"))
+}
+
+/// Runs of one backbone that began with other weights than its others, and runs that began with random ones beside runs that did not.
+fn other_weights(partition: &str, runs: &[&RunRecord]) -> Option<String> {
+    let mut by_backbone: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for run in runs {
+        by_backbone.entry(&run.id.backbone).or_default().insert(&run.config.pretrained);
+    }
+    let random: BTreeSet<bool> = runs.iter().map(|run| run.config.pretrained.is_empty()).collect();
+    let mixed = random.len() > 1 || by_backbone.values().any(|weights| weights.len() > 1);
+    mixed.then(|| format!("{partition}: its runs began with different first weights; do not compare its rows"))
 }
 
 /// What holds for all tables.
@@ -46,9 +69,24 @@ pub(super) fn of_summary(summary: &Summary, runs: &[&RunRecord], published: &Pub
         .collect();
     if !beside.is_empty() {
         notes.push(format!("published: {}", published.source));
+        notes.push(ours_beside(summary, runs));
         notes.extend(published.notes.iter().filter(|note| beside.iter().any(|partition| note.contains(partition))).cloned());
     }
     notes
+}
+
+/// Which images and weights are behind our figures where published ones stand beside them: those of the published runs are not on record.
+fn ours_beside(summary: &Summary, runs: &[&RunRecord]) -> String {
+    let rows = summary.tables.iter().flat_map(|table| &table.rows);
+    let compared: Vec<_> = rows.filter(|row| row.cells.iter().flatten().any(|cell| cell.published.is_some())).collect();
+    let stands = |run: &RunRecord| {
+        let RunRecord { id, .. } = run;
+        compared.iter().any(|row| (&row.partition, &row.backbone, row.loss) == (&id.partition, &id.backbone, id.loss))
+    };
+    let of = |run: &&RunRecord| format!("{}, first weights {:.12}", run.config.package, run.config.pretrained);
+    let ours: BTreeSet<String> = runs.iter().filter(|run| stands(run)).map(of).collect();
+    let ours = ours.into_iter().collect::<Vec<_>>().join("; ");
+    format!("ours beside published: images {ours} (blake3); package and hash of the published runs are not on record")
 }
 
 /// Which runs of the grid are not there.

@@ -100,7 +100,7 @@ fn of_effects(effects: &[Effect]) -> Option<Float<'static>> {
     (!effects.is_empty()).then(|| Float {
         part: "effects",
         caption: "effects. Mean paired difference over runs that agree in all else, in percentage points, with Student's 95\\,\\% interval \
-            over the pairs; sizes have test sets of their own",
+            over the pairs, which are taken to be independent; sizes have test sets of their own",
         columns: "llrlrr".into(),
         head: ["axis", "from $\\to$ to", "pairs", "figure", "difference", "95\\,\\% interval"].map(str::to_owned).into(),
         groups: groups.collect(),

@@ -10,6 +10,8 @@ use crate::report::outcomes::Outcomes;
 
 /// Replicates of the bootstrap where nobody asks for another number.
 pub const REPLICATES: u64 = 1000;
+/// Fewer replicates than these tell no 2.5 % quantile: five lie beyond it.
+pub const FEWEST: u64 = 200;
 
 /// Tests the leads of every partition there are outcomes of, and says how in a footnote.
 pub fn mark_all(summary: &mut Summary, outcomes: &BTreeMap<String, Outcomes>, replicates: u64) {

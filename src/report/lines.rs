@@ -87,7 +87,7 @@ pub(super) fn effect_lines(table: &Table) -> Option<Lines> {
 
 /// What the intervals of the effects are.
 const EFFECTS_NOTE: &str = "effects: mean paired difference over runs that agree in all else, in percentage points, with Student's \
-    95 % interval over the pairs; sizes have test sets of their own";
+    95 % interval over the pairs, which are taken to be independent; sizes have test sets of their own";
 
 fn lines(table: &Table, metrics: &[Metric], with_neighbours: bool) -> Lines {
     let mut groups: Vec<(&str, Vec<Vec<Shown>>)> = Vec::new();

@@ -8,7 +8,7 @@ use crate::store::journal;
 use crate::sweep::arguments::{Call, grown, log_of};
 use crate::sweep::feed::Slice;
 use crate::sweep::manifest::Ticket;
-use crate::sweep::plan::Stage;
+use crate::sweep::plan::{PlannedJob, Stage};
 use crate::sweep::prepared::Prepared;
 use crate::sweep::slurm::{Answer, QueuedTask, Slurm};
 use crate::sweep::submissions::{Entry, NAME, Submission, Submissions, runs_of};
@@ -42,7 +42,9 @@ impl<'a> Desk<'a> {
                 None => desk.note(Entry::Refused { serial, said: "never seen in the queue".into() })?,
             }
         }
-        desk.submissions.recover(&desk.queue, &prepared.sweep, &prepared.plan);
+        let here = std::env::current_dir().at("find", "the current folder")?;
+        let log = |planned: &PlannedJob| log_of(prepared.text_of(planned), &here);
+        desk.submissions.recover(&desk.queue, &prepared.sweep, &prepared.plan, log);
         Ok(desk)
     }
 
@@ -72,7 +74,7 @@ impl<'a> Desk<'a> {
             minutes: Some(asked.minutes).filter(|minutes| *minutes != planned.resources.minutes),
         };
         let arguments = call.arguments();
-        let mut sent = Sent { script: planned.script.clone(), stage: planned.stage, array, job: None, arguments };
+        let mut sent = Sent { script: planned.script.clone(), stage: planned.stage, array, job: None, arguments, test: None };
         if self.aim.dry {
             let name = placeholder(&sent.script);
             report.sent.push(sent);
@@ -108,6 +110,7 @@ impl<'a> Desk<'a> {
             }
         };
         self.note(Entry::Accepted { serial, job })?;
+        prepared.keep()?;
         sent.job = Some(job);
         report.sent.push(sent);
         Ok(Some(job.to_string()))

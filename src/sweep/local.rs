@@ -9,6 +9,7 @@ use crate::comm::signals::StopFlag;
 use crate::config::{ExperimentId, Job};
 use crate::error::{Error, IoContext, Result};
 use crate::store::atomic;
+use crate::sweep::logs;
 use crate::sweep::plan::{Plan, Stage};
 use crate::sweep::render::MAX_RESTARTS;
 use crate::sweep::state::{State, states};
@@ -118,7 +119,12 @@ pub fn run(plan: &Plan, job: &Job, scripts: &Path, sharing: Sharing, stop: &Stop
             Ended::Well => "it ended well, but left no result that agrees with its seal".into(),
             Ended::Failed(status) => Ended::reason(status),
         };
-        outcome.failed.push(Failure { id: experiment.id.clone(), reason, log: task.log.clone(), tail: last_lines(&task.log)? });
+        outcome.failed.push(Failure {
+            id: experiment.id.clone(),
+            reason,
+            log: task.log.clone(),
+            tail: logs::tail(&task.log, TAIL)?,
+        });
     }
     Ok(outcome)
 }
@@ -138,7 +144,7 @@ fn tasks(plan: &Plan, job: &Job, scripts: &Path, sharing: Sharing, states: &[Sta
                 State::Checkpointed | State::Missing => tasks.push(LocalTask {
                     index,
                     script: scripts.join(&planned.script),
-                    log: job.paths.output.join("logs").join(format!("{}.out", experiment.id)),
+                    log: logs::local(job, experiment),
                     array: std::process::id(),
                     cpus: sharing.threads,
                     program: program.clone(),
@@ -152,12 +158,6 @@ fn tasks(plan: &Plan, job: &Job, scripts: &Path, sharing: Sharing, states: &[Sta
 /// The same bound, from the same variable, as the scripts have under Slurm.
 fn restarts() -> u32 {
     std::env::var("BIOSCAN_MAX_RESTARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(MAX_RESTARTS)
-}
-
-fn last_lines(log: &Path) -> Result<Vec<String>> {
-    let text = String::from_utf8_lossy(&std::fs::read(log).at("read", log)?).into_owned();
-    let lines: Vec<&str> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| (*line).to_owned()).collect())
 }
 
 /// The cores of this machine that this process may use.

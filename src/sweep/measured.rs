@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{Experiment, Job};
 use crate::error::{Error, Result};
 use crate::evaluate::RunRecord;
-use crate::store::{atomic, hash};
+use crate::store::atomic;
 use crate::sweep::estimate::Measurement;
 use crate::telemetry::Provenance;
 
@@ -21,23 +23,36 @@ pub fn on_disk(job_file: &Path, cluster: &str) -> Result<Vec<Measurement>> {
     }
 }
 
+/// What is kept; earlier versions wrote the bare list.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    finished: Vec<Measurement>,
+}
+
 /// The figures to plan `job` by: those that were kept in `folder` when it was submitted, so that its arrays stay as they are, or else
 /// those of the runs that are finished now.
 pub fn known(job: &Job, folder: &Path) -> Result<Vec<Measurement>> {
-    match std::fs::read(folder.join(KEPT)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+    match kept(folder) {
         Some(kept) => Ok(kept),
         None => measurements(&job.grid.experiments(), &job.paths.runs()),
     }
 }
 
-/// Keeps the figures that a plan was made from in `folder`, unless some are kept there.
+fn kept(folder: &Path) -> Option<Vec<Measurement>> {
+    let bytes = std::fs::read(folder.join(KEPT)).ok()?;
+    // A bare list may be that of a dry run, and an empty one would bind a plan to no figures for good.
+    let bare = || serde_json::from_slice(&bytes).ok().filter(|list: &Vec<Measurement>| !list.is_empty());
+    serde_json::from_slice(&bytes).ok().map(|kept: Kept| kept.finished).or_else(bare)
+}
+
+/// Keeps the figures that a submitted plan was made from in `folder`, unless some are kept there.
 pub fn keep(folder: &Path, finished: &[Measurement]) -> Result<()> {
-    let path = folder.join(KEPT);
-    if path.is_file() {
+    if kept(folder).is_some() {
         return Ok(());
     }
-    let text = serde_json::to_vec_pretty(finished).map_err(|error| Error::library("serde_json", error))?;
-    atomic::write(&path, &text)
+    let kept = Kept { finished: finished.to_vec() };
+    let text = serde_json::to_vec_pretty(&kept).map_err(|error| Error::library("serde_json", error))?;
+    atomic::write(&folder.join(KEPT), &text)
 }
 
 /// What each finished run among `experiments` measured; `runs` holds a folder an id. A run without times is passed over.
@@ -45,10 +60,10 @@ pub fn measurements(experiments: &[Experiment], runs: &Path) -> Result<Vec<Measu
     let mut found = Vec::new();
     for experiment in experiments {
         let folder = runs.join(experiment.id.to_string());
-        let Some(record) = hash::read_sealed(&folder.join("test.json"))? else { continue };
+        let Ok(record) = RunRecord::read(&folder)? else { continue };
         let (timing, provenance) =
             (std::fs::read_to_string(folder.join("timing.csv")), std::fs::read(folder.join("provenance.json")));
-        let (Ok(record), Ok(timing), Ok(provenance)) = (serde_json::from_slice(&record), timing, provenance) else { continue };
+        let (Ok(timing), Ok(provenance)) = (timing, provenance) else { continue };
         let Ok(provenance) = serde_json::from_slice(&provenance) else { continue };
         found.extend(measurement(&record, &timing, &provenance));
     }
@@ -79,26 +94,15 @@ fn measurement(record: &RunRecord, timing: &str, provenance: &Provenance) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Fingerprints, Job, RunConfig, from_text};
-    use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, majority_baseline};
-    use std::collections::BTreeMap;
+    use crate::config::from_text;
+    use crate::store::hash;
+    use crate::sweep::fixtures_tests::of_run;
     use std::fs;
 
     const TIMING: &str = "epoch,images,seconds,images_per_second\n0,1000,20.000,50.0\n1,1000,10.000,100.0\n2,400,4.000,100.0\n";
 
     fn record(job: &Job) -> RunRecord {
-        let experiment = job.grid.experiments().swap_remove(0);
-        let config = RunConfig::new(job, &experiment, Fingerprints::default(), String::new());
-        RunRecord {
-            id: experiment.id,
-            config_hash: config.hash().unwrap(),
-            config,
-            best_epoch: 0,
-            ranks: 1,
-            evaluation: Evaluation::new(&Accumulator::new(2, &DEFAULT_KS), &["a".into(), "b".into()], 0),
-            majority: majority_baseline(&[4, 4], &[4, 4]),
-            notes: BTreeMap::new(),
-        }
+        of_run(job, &job.grid.experiments()[0])
     }
 
     #[test]
@@ -129,5 +133,26 @@ mod tests {
         // What was submitted is planned by the same figures for good.
         keep(&kept, &[]).unwrap();
         assert_eq!(known(&job, &kept).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_submission_that_was_planned_by_no_figures_stays_so_and_the_empty_list_of_a_dry_run_binds_nobody() {
+        let root = tempfile::tempdir().unwrap();
+        let mut job: Job = from_text(include_str!("../../jobs/bioscan-1m.toml"), "job.toml").unwrap();
+        job.paths.output = root.path().to_owned();
+        let (record, scripts) = (record(&job), root.path().join("slurm/fir"));
+        let folder = job.paths.runs().join(record.id.to_string());
+        hash::write_sealed(&folder.join("test.json"), &serde_json::to_vec(&record).unwrap()).unwrap();
+        fs::write(folder.join("timing.csv"), TIMING).unwrap();
+        fs::write(folder.join("provenance.json"), serde_json::to_vec(&Provenance::here(1, 1, "cpu")).unwrap()).unwrap();
+        fs::create_dir_all(&scripts).unwrap();
+        fs::write(scripts.join(KEPT), "[]").unwrap();
+        assert_eq!(known(&job, &scripts).unwrap().len(), 1);
+        keep(&scripts, &[]).unwrap();
+        assert_eq!(known(&job, &scripts).unwrap(), []);
+        // What an earlier version kept of a submission.
+        let bare = serde_json::to_vec(&measurements(&job.grid.experiments(), &job.paths.runs()).unwrap()).unwrap();
+        fs::write(scripts.join(KEPT), bare).unwrap();
+        assert_eq!(known(&job, &scripts).unwrap().len(), 1);
     }
 }

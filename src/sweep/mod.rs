@@ -28,6 +28,8 @@ pub mod cost;
 mod desk;
 pub mod estimate;
 pub mod feed;
+#[cfg(test)]
+mod fixtures_tests;
 pub mod local;
 pub mod logs;
 pub mod manifest;

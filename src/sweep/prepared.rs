@@ -15,10 +15,13 @@ use crate::sweep::measured;
 use crate::sweep::plan::{Plan, PlannedJob, plan_with};
 use crate::sweep::render::{Rendering, render, templates};
 
+/// Beside the scripts: the account of the last submission.
+const ACCOUNT: &str = "account";
+
 /// What a person says of a sweep.
 #[derive(Clone, Copy, Debug)]
 pub struct Wishes<'a> {
-    /// The account to charge.
+    /// The account to charge; `None` for that of the last submission.
     pub account: Option<&'a str>,
     /// Templates of one's own.
     pub templates: Option<&'a Path>,
@@ -37,9 +40,11 @@ pub struct Prepared {
     pub finished: Vec<Measurement>,
     /// Holds the scripts and the journal: `{output}/slurm/{cluster}`.
     pub folder: PathBuf,
+    /// The account to charge: the one that was named, or else that of the last submission.
+    account: Option<String>,
     /// The rendering: name → text.
     pub files: BTreeMap<String, String>,
-    /// The hash of all of it.
+    /// The hash of all of it but the account: who pays is no other sweep.
     pub manifest: String,
     /// What tells this sweep from the same person's others.
     pub sweep: String,
@@ -52,16 +57,24 @@ impl Prepared {
         let folder = folder_of(&job, &cluster.name);
         let finished = measured::known(&job, &folder)?;
         let plan = plan_with(&written, cluster, &finished)?;
-        let Wishes { account, ranks, .. } = wishes;
-        let rendering = Rendering { job: &written, job_file, folder: &folder, account, ranks };
-        let files = render(&plan, &rendering, templates(wishes.templates)?)?;
-        let (manifest, sweep) = (manifest(&job, &files)?, sweep_of(&job.paths.output)?);
-        Ok(Self { job, plan, finished, folder, files, manifest, sweep })
+        let (account, templates) = (account_of(&folder, wishes.account)?, templates(wishes.templates)?);
+        let plain = Rendering { job: &written, job_file, folder: &folder, account: None, ranks: wishes.ranks };
+        let manifest = manifest(&job, &render(&plan, &plain, templates.clone())?)?;
+        let files = render(&plan, &Rendering { account: account.as_deref(), ..plain }, templates)?;
+        let sweep = sweep_of(&job.paths.output)?;
+        Ok(Self { job, plan, finished, folder, account, files, manifest, sweep })
     }
 
     /// Writes the scripts and the tables beside them.
     pub fn write(&self) -> Result<()> {
-        write_files(&self.folder, &self.files)?;
+        write_files(&self.folder, &self.files)
+    }
+
+    /// Keeps what later calls go by: the account, and the figures of the plan. To be called once Slurm has accepted something.
+    pub fn keep(&self) -> Result<()> {
+        if let Some(account) = &self.account {
+            write_files(&self.folder, &[(ACCOUNT.to_owned(), format!("{account}\n"))].into())?;
+        }
         measured::keep(&self.folder, &self.finished)
     }
 
@@ -98,6 +111,30 @@ impl Prepared {
                 .with_help("`bioscan-hpc metadata split JOB.toml` does it, in a minute on a login node"));
         }
         self.job.check_weights()
+    }
+
+    /// What training here would miss: the images, which no job before it prepares.
+    pub fn check_images(&self) -> Result<()> {
+        let Job { paths, preprocess, train, .. } = &self.job;
+        let images = paths.container(&preprocess.package(), train.images);
+        if images.exists() {
+            return Ok(());
+        }
+        Err(Error::input(&images, "the images are not prepared yet")
+            .with_help("`bioscan-hpc preprocess JOB.toml` does it, alone or under mpirun; then the same command trains"))
+    }
+}
+
+/// The account to charge: the `named` one, or the one that was kept in `folder`.
+fn account_of(folder: &Path, named: Option<&str>) -> Result<Option<String>> {
+    if let Some(named) = named {
+        return Ok(Some(named.to_owned()));
+    }
+    let path = folder.join(ACCOUNT);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|account| !account.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("read", &path),
     }
 }
 

@@ -15,6 +15,9 @@ use crate::sweep::{policy, quote};
 /// How often a task that stops with a checkpoint is started again; `BIOSCAN_MAX_RESTARTS` changes it.
 pub const MAX_RESTARTS: u32 = 10;
 
+/// The table beside the scripts that says which index is which experiment.
+pub const EXPERIMENTS: &str = "experiments.tsv";
+
 const TEMPLATES: [(&str, &str); 11] = [
     ("train.sh.j2", include_str!("../../slurm/templates/train.sh.j2")),
     ("preprocess.sh.j2", include_str!("../../slurm/templates/preprocess.sh.j2")),
@@ -73,7 +76,7 @@ pub fn render(plan: &Plan, rendering: &Rendering, templates: BTreeMap<String, St
         files.insert(job.script.clone(), text);
     }
     let lines = plan.experiments.iter().map(|experiment| format!("{}\t{}\n", experiment.index, experiment.id));
-    files.insert("experiments.tsv".into(), std::iter::once("index\tid\n".to_owned()).chain(lines).collect());
+    files.insert(EXPERIMENTS.into(), std::iter::once("index\tid\n".to_owned()).chain(lines).collect());
     if plan.jobs.iter().any(PlannedJob::packed) {
         files.insert("packs.tsv".into(), packs_table(plan));
     }
@@ -124,7 +127,7 @@ pub(super) fn values(job: &PlannedJob, plan: &Plan, rendering: &Rendering) -> Re
         account_example => cluster.account_example.clone().unwrap_or_default(),
         job_file => text_of(rendering.job_file)?,
         script_path => text_of(&rendering.folder.join(&job.script))?,
-        table_path => text_of(&rendering.folder.join("experiments.tsv"))?,
+        table_path => text_of(&rendering.folder.join(EXPERIMENTS))?,
         runs_folder => text_of(&rendering.job.paths.runs())?,
         resources => minijinja::value::Serde(job.resources.clone()),
         time => slurm_time(job.resources.minutes),

@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::config::Experiment;
 use crate::error::{IoContext, Result};
 use crate::evaluate::RunRecord;
-use crate::store::{hash, lock};
+use crate::store::lock;
 
 /// What has become of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// `test.json` is there, whole, and agrees with its seal.
+    /// `test.json` is there, whole, of this very run, and agrees with its seal.
     Done,
     /// A live process owns the folder.
     Running,
@@ -39,12 +39,6 @@ impl State {
     }
 }
 
-/// The record of a finished run; `None` where the run is not done: no `test.json`, one that disagrees with its seal, or not a record.
-pub fn record_of(folder: &Path) -> Result<Option<RunRecord>> {
-    let bytes = hash::read_sealed(&folder.join("test.json"))?;
-    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
-}
-
 /// The state of the run in `folder`.
 pub fn state_of(folder: &Path) -> Result<State> {
     judge(folder, lock::owner_of)
@@ -56,7 +50,7 @@ pub fn state_unless(folder: &Path, forgotten: impl Fn(&str) -> bool) -> Result<S
 }
 
 fn judge(folder: &Path, owner_of: impl FnOnce(&Path) -> Result<Option<String>>) -> Result<State> {
-    Ok(if record_of(folder)?.is_some() {
+    Ok(if RunRecord::read(folder)?.is_ok() {
         State::Done
     } else if owner_of(folder)?.is_some() {
         State::Running
@@ -87,6 +81,10 @@ fn has_checkpoint(folder: &Path) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Job, from_text};
+    use crate::store::hash;
+    use crate::sweep::fixtures_tests::of_run;
+    use crate::sweep::measured::measurements;
     use std::fs;
 
     #[test]
@@ -99,6 +97,20 @@ mod tests {
         assert_eq!(state_of(&folder).unwrap(), State::Running);
         drop(lock);
         assert_eq!(state_of(&folder).unwrap(), State::Checkpointed);
+    }
+
+    #[test]
+    fn a_copy_of_another_runs_result_is_no_result() {
+        let root = tempfile::tempdir().unwrap();
+        let job: Job = from_text(include_str!("../../jobs/bioscan-1m.toml"), "job.toml").unwrap();
+        let experiments = job.grid.experiments();
+        let record = of_run(&job, &experiments[1]);
+        for (folder, state) in [(&experiments[1].id, State::Done), (&experiments[2].id, State::Missing)] {
+            let path = root.path().join(folder.to_string()).join("test.json");
+            hash::write_sealed(&path, &serde_json::to_vec(&record).unwrap()).unwrap();
+            assert_eq!(state_of(path.parent().unwrap()).unwrap(), state, "{folder}");
+        }
+        assert!(measurements(&experiments[2..3], root.path()).unwrap().is_empty());
     }
 
     #[test]

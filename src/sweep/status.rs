@@ -6,14 +6,18 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::config::{Experiment, Job};
+use crate::config::{Cluster, Experiment, Job, Scheduler};
 use crate::error::{IoContext, Result};
+use crate::sweep::arguments::log_of;
 use crate::sweep::desk::seconds_since_1970;
 use crate::sweep::estimate::slurm_time;
 use crate::sweep::logs;
-use crate::sweep::plan::Stage;
+use crate::sweep::manifest::{Ticket, sweep_of};
+use crate::sweep::measured;
+use crate::sweep::plan::{PlannedJob, Stage, plan_with};
 use crate::sweep::prepared::folder_of;
 use crate::sweep::progress::{Progress, duration};
+use crate::sweep::render::EXPERIMENTS as SCRIPTS;
 use crate::sweep::slurm::{Ending, Phase, QueuedTask, Slurm, TaskId};
 use crate::sweep::state::state_unless;
 use crate::sweep::submissions::{NAME, Submission, Submissions};
@@ -79,28 +83,74 @@ pub struct Knowledge {
     pub submissions: Submissions,
     /// What the queue says of it; `None` where nobody could be asked.
     pub queue: Option<HashMap<TaskId, QueuedTask>>,
+    /// What its jobs bear in their comment.
+    sweep: String,
     endings: BTreeMap<TaskId, Ending>,
 }
 
 impl Knowledge {
-    /// Reads the journals of `job`, of `cluster` or of all, and asks `slurm` once.
-    pub fn gather(job: &Job, cluster: Option<&str>, slurm: Option<&Slurm>) -> Result<Self> {
-        let clusters = match cluster {
-            Some(cluster) => vec![cluster.to_owned()],
-            None => clusters_of(job)?,
+    /// Reads the journals of `job`, of the cluster in `place` or of all, and asks `slurm` once. What the queue shows of this sweep and
+    /// no journal knows, because one was lost, counts as well.
+    pub fn gather(job: &Job, place: Place, slurm: Option<&Slurm>) -> Result<Self> {
+        let clusters = match place.cluster {
+            Some(cluster) => vec![cluster.name.clone()],
+            None => clusters_with(job, NAME)?,
         };
         let mut submissions = Submissions::default();
         for cluster in &clusters {
             submissions.join(Submissions::read(&folder_of(job, cluster))?);
         }
-        let mut known = Self { clusters, submissions, ..Self::default() };
-        let Some(slurm) = slurm.filter(|_| !known.submissions.is_empty()) else { return Ok(known) };
+        let mut known = Self { clusters, submissions, sweep: sweep_of(&job.paths.output)?, ..Self::default() };
+        let Some(slurm) = slurm else { return Ok(known) };
         match slurm.queue() {
-            Ok(queue) => known.queue = Some(queue.into_iter().map(|task| (task.id, task)).collect()),
+            Ok(queue) => {
+                known.recover(job, place, &queue)?;
+                known.queue = Some(queue.into_iter().map(|task| (task.id, task)).collect());
+            }
+            // Where nothing is known to be queued, a Slurm that does not answer is no news.
+            Err(error) if known.submissions.is_empty() => tracing::info!("{error}: told from the runs' folders alone"),
             Err(error) => tracing::warn!("{error}: told from the runs' folders alone"),
         }
         known.ask_for_endings(slurm, job)?;
         Ok(known)
+    }
+
+    /// Adds the jobs in `queue` that no journal knows: their runs are told by the plan of each cluster whose profile is at hand.
+    fn recover(&mut self, job: &Job, place: Place, queue: &[QueuedTask]) -> Result<()> {
+        if self.submissions.lost(queue, &self.sweep).is_empty() {
+            return Ok(());
+        }
+        let profiles: Vec<Cluster> = match place.cluster {
+            Some(cluster) => vec![cluster.clone()],
+            // What lay in a journal that is gone may be told by the scripts beside it.
+            None => {
+                let names = clusters_with(job, SCRIPTS)?;
+                names.iter().filter_map(|name| Cluster::load(name, place.profiles).ok()).collect()
+            }
+        };
+        for cluster in profiles.into_iter().filter(|cluster| cluster.scheduler == Scheduler::Slurm) {
+            let folder = folder_of(job, &cluster.name);
+            let planned = measured::known(job, &folder).and_then(|finished| plan_with(job, &cluster, &finished));
+            let plan = match planned {
+                Ok(plan) => plan,
+                // What is in the queue can be cancelled all the same.
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    continue;
+                }
+            };
+            let here = std::env::current_dir().at("find", "the current folder")?;
+            let script = |planned: &PlannedJob| std::fs::read_to_string(folder.join(&planned.script)).unwrap_or_default();
+            self.submissions.recover(queue, &self.sweep, &plan, |planned| log_of(&script(planned), &here));
+        }
+        let unknown: Vec<String> = self.submissions.lost(queue, &self.sweep).keys().map(u64::to_string).collect();
+        if !unknown.is_empty() {
+            let jobs = unknown.join(", ");
+            tracing::warn!(
+                "the jobs {jobs} are this sweep's, but {NAME} does not say which runs they hold: name their --cluster"
+            );
+        }
+        Ok(())
     }
 
     /// Asks how the tasks ended whose runs are not done: of slurmctld while it knows them, of the accounting afterwards.
@@ -152,14 +202,17 @@ impl Knowledge {
     pub fn history(&self, run: &str) -> Vec<String> {
         let now = seconds_since_1970();
         let line = |(submission, task): &(&Submission, TaskId)| {
-            let ago = duration(now.saturating_sub(submission.at) as f64);
+            let when = match submission.at {
+                0 => "submitted at a time that the journal lost".to_owned(),
+                at => format!("submitted {} ago", duration(now.saturating_sub(at) as f64)),
+            };
             let memory = submission.memory.as_ref().map(|memory| format!(" and {memory}")).unwrap_or_default();
             let asked = slurm_time(submission.minutes);
             let at = self.task(*task).map(|task| task.nodes.as_str()).filter(|nodes| !nodes.is_empty());
             let at = at.map(|nodes| format!(" on {nodes}")).unwrap_or_default();
             let ending = self.endings.get(task).map(|ending| format!(": {}", exit_words(ending.code, ending.signal)));
             let script = &submission.ticket.script;
-            format!("{task} of {script}.sh{at}, submitted {ago} ago with {asked}{memory}{}", ending.unwrap_or_default())
+            format!("{task} of {script}.sh{at}, {when} with {asked}{memory}{}", ending.unwrap_or_default())
         };
         self.submissions.by_run().get(run).map(|tasks| tasks.iter().map(line).collect()).unwrap_or_default()
     }
@@ -176,19 +229,40 @@ impl Knowledge {
         (tasks, beside)
     }
 
-    /// All live tasks of this sweep.
+    /// All live tasks of this sweep: those of the journals, and those that bear its name in the queue.
     #[must_use]
     pub fn live(&self) -> Vec<TaskId> {
+        self.live_where(|_| true)
+    }
+
+    /// Live tasks of this sweep of which nobody knows which runs they hold.
+    #[must_use]
+    pub fn live_unknown(&self) -> Vec<TaskId> {
+        self.live_where(|task| self.submissions.of_job(task.id.job).is_none())
+    }
+
+    fn live_where(&self, wanted: impl Fn(&QueuedTask) -> bool) -> Vec<TaskId> {
+        let by_comment = |task: &QueuedTask| task.comment.parse::<Ticket>().is_ok_and(|ticket| ticket.sweep == self.sweep);
+        let is_ours = |task: &QueuedTask| self.submissions.of_job(task.id.job).is_some() || by_comment(task);
         let tasks = self.queue.iter().flat_map(HashMap::values);
-        let ours = tasks.filter(|task| task.phase.is_active() && self.submissions.of_job(task.id.job).is_some());
+        let ours = tasks.filter(|task| task.phase.is_active() && is_ours(task) && wanted(task));
         let mut ids: Vec<TaskId> = ours.map(|task| task.id).collect();
         ids.sort_unstable();
         ids
     }
 }
 
-/// The clusters that `job` was submitted to.
-fn clusters_of(job: &Job) -> Result<Vec<String>> {
+/// Where a sweep's submissions are looked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place<'a> {
+    /// The cluster; `None` for all that it was submitted to.
+    pub cluster: Option<&'a Cluster>,
+    /// Holds the profiles of the others, where they are not the built-in ones.
+    pub profiles: Option<&'a Path>,
+}
+
+/// The clusters whose folder holds `file`: the journal where `job` was submitted to it, its scripts where they were written.
+fn clusters_with(job: &Job, file: &str) -> Result<Vec<String>> {
     let folder = job.paths.output.join("slurm");
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -196,7 +270,7 @@ fn clusters_of(job: &Job) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&folder).at("list", &folder)? {
         let path = entry.at("list", &folder)?.path();
-        if path.join(NAME).is_file() {
+        if path.join(file).is_file() {
             names.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
         }
     }

@@ -3,7 +3,7 @@
 //! A line before each `sbatch` and one behind it: a crash between the two leaves a submission that the next call looks for in the
 //! queue by its ticket.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub struct Submission {
     pub minutes: u64,
     /// Memory that was asked for, as `--mem` writes it.
     pub memory: Option<String>,
-    /// Seconds since 1970.
+    /// Seconds since 1970; 0 where only the queue knows of it.
     pub at: u64,
 }
 
@@ -114,27 +114,46 @@ impl Submissions {
         }
     }
 
-    /// Adds the jobs in `queue` that this sweep submitted but the journal does not know: it was lost, or lies in another folder. What
-    /// their tasks hold is taken from the `plan` of now.
-    pub fn recover(&mut self, queue: &[QueuedTask], sweep: &str, plan: &Plan) {
-        for task in queue {
-            let Ok(ticket) = task.comment.parse::<Ticket>() else { continue };
-            let planned = plan.jobs.iter().find(|planned| planned.script.trim_end_matches(".sh") == ticket.script);
-            let (true, None, Some(planned)) = (ticket.sweep == sweep, self.of_job(task.id.job), planned) else { continue };
-            tracing::warn!("job {} is this sweep's, but {NAME} does not know it", task.id.job);
+    /// Adds the jobs in `queue` that this sweep submitted but the journal does not know: it was lost, or lies in another folder. They
+    /// hold the tasks that the queue shows, which may be a part of their script's; what those hold is taken from the `plan` of now,
+    /// and where they write from `log_of`.
+    pub fn recover(&mut self, queue: &[QueuedTask], sweep: &str, plan: &Plan, log_of: impl Fn(&PlannedJob) -> PathBuf) {
+        for (job, (ticket, indices)) in self.lost(queue, sweep) {
+            let Some(planned) = plan.jobs.iter().find(|planned| planned.name() == ticket.script) else { continue };
+            tracing::warn!("job {job} is this sweep's, but {NAME} does not know it");
             let (serial, offset) = (ticket.serial, ticket.offset);
-            let runs = runs_of(plan, planned).into_iter();
-            self.note(Entry::Submitting(Submission {
+            let in_array = |(index, runs): (usize, Vec<String>)| Some((index.checked_sub(offset)?, runs));
+            let submission = Submission {
                 ticket,
                 stage: planned.stage,
-                tasks: runs.filter_map(|(index, runs)| Some((index.checked_sub(offset)?, runs))).collect(),
-                log: PathBuf::new(),
+                tasks: runs_of(plan, planned)
+                    .into_iter()
+                    .filter_map(in_array)
+                    .filter(|(index, _)| indices.contains(index))
+                    .collect(),
+                log: log_of(planned),
                 minutes: planned.resources.minutes,
                 memory: planned.resources.memory.clone(),
                 at: 0,
-            }));
-            self.note(Entry::Accepted { serial, job: task.id.job });
+            };
+            // Another cluster's journal counts for itself.
+            let taken = matches!(self.all.get(&serial), Some((_, Fate::Job(_))));
+            let key = if taken { self.all.keys().last().map_or(0, |last| last + 1) } else { serial };
+            self.all.insert(key, (submission, Fate::Job(job)));
         }
+    }
+
+    /// The jobs in `queue` that are the sweep's by their comment and that nothing is known of, with the indices of their tasks.
+    #[must_use]
+    pub fn lost(&self, queue: &[QueuedTask], sweep: &str) -> BTreeMap<u64, (Ticket, BTreeSet<usize>)> {
+        let mut lost: BTreeMap<u64, (Ticket, BTreeSet<usize>)> = BTreeMap::new();
+        for task in queue {
+            let Ok(ticket) = task.comment.parse::<Ticket>() else { continue };
+            if ticket.sweep == sweep && self.of_job(task.id.job).is_none() {
+                lost.entry(task.id.job).or_insert_with(|| (ticket, BTreeSet::new())).1.extend(task.id.index);
+            }
+        }
+        lost
     }
 
     /// Adds another journal's: those of a second cluster, which counts its submissions for itself.
@@ -201,6 +220,9 @@ pub fn runs_of(plan: &Plan, planned: &PlannedJob) -> BTreeMap<usize, Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Cluster, Job, from_text};
+    use crate::sweep::plan::plan;
+    use crate::sweep::slurm::Phase;
 
     fn submission(serial: u64, runs: &[(usize, &[&str])]) -> Submission {
         let ticket = Ticket { sweep: "s".into(), manifest: "m".into(), script: "train-small".into(), serial, offset: 0 };
@@ -225,6 +247,36 @@ mod tests {
         assert_eq!(found[0].0.log_of(found[0].1), Path::new("/scratch/logs/demo-90_0.out"));
         assert_eq!(submissions.open().len(), 1);
         assert_eq!(submissions.next_serial(&[]), 5);
+    }
+
+    #[test]
+    fn a_job_the_journal_lost_holds_the_tasks_the_queue_shows_and_no_others() {
+        let mut job: Job = from_text(include_str!("../../jobs/bioscan-1m.toml"), "job.toml").unwrap();
+        job.grid.backbones.truncate(1);
+        let plan = plan(&job, &Cluster::load("fir", None).unwrap()).unwrap();
+        let planned = plan.jobs.iter().find(|planned| planned.stage == Stage::Train && !planned.packed()).unwrap();
+        let task = |job: u64, index: usize, offset: usize| QueuedTask {
+            id: TaskId { job, index: Some(index) },
+            phase: Phase::Waiting,
+            reason: String::new(),
+            nodes: String::new(),
+            left: String::new(),
+            comment: Ticket { script: planned.name().into(), serial: 1, offset, ..submission(1, &[]).ticket }.to_string(),
+        };
+        let first = planned.tasks[0].index;
+        let queue = [task(70, first + 2, 0), task(70, first + 4, 0), task(71, 1, first)];
+        let log = |_: &PlannedJob| PathBuf::from("/logs/%A_%a.out");
+        let mut known = Submissions::default();
+        known.recover(&queue, "s", &plan, log);
+        let held = |job: u64| known.of_job(job).unwrap().tasks.clone();
+        let id = |index: usize| vec![plan.experiments[index].id.to_string()];
+        assert_eq!(held(70), [(first + 2, id(first + 2)), (first + 4, id(first + 4))].into());
+        // The same serial, of a slice: neither replaces the other.
+        assert_eq!(held(71), [(1, id(first + 1))].into());
+        assert_eq!(known.of_job(70).unwrap().log_of(queue[0].id), PathBuf::from(format!("/logs/70_{}.out", first + 2)));
+        let mut strangers = Submissions::default();
+        strangers.recover(&queue, "another", &plan, log);
+        assert!(strangers.is_empty());
     }
 
     #[test]

@@ -63,6 +63,18 @@ pub struct Sent {
     pub job: Option<u64>,
     /// The arguments of `sbatch`.
     pub arguments: Vec<String>,
+    /// What Slurm said to a test of it, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<Tested>,
+}
+
+/// What `sbatch --test-only` said.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tested {
+    /// Whether Slurm would take the script.
+    pub taken: bool,
+    /// Why not.
+    pub said: String,
 }
 
 /// Submits what is to be submitted of `prepared` now.
@@ -71,7 +83,10 @@ pub struct Sent {
 /// A missing dataset or split, a refusal by Slurm, no answer from it. What was accepted before stays in the queue and in the journal.
 pub fn submit(prepared: &Prepared, slurm: &Slurm, aim: &Aim) -> Result<Report> {
     prepared.check()?;
-    prepared.write()?;
+    // A dry `rerun` shows what it would ask for, by the scripts that are there.
+    if !(aim.dry && aim.again) {
+        prepared.write()?;
+    }
     let _lock = (!aim.dry).then(|| Lock::acquire(&prepared.folder)).transpose()?;
     let mut desk = Desk::open(prepared, slurm, aim)?;
     let standings = desk.standings()?;

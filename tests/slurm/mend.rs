@@ -51,6 +51,31 @@ fn a_failed_run_is_explained_and_rerun_starts_it_alone() {
 }
 
 #[test]
+fn rerun_charges_the_account_that_submit_was_given() {
+    let Some(field) = Field::new(&Site::default(), 2, |profile| profile) else { return };
+    field.preprocessed();
+    field.act(1, "exit 6");
+    let (code, text) = field.sweep(&["submit", "job.toml", "--cluster", "lab.toml", "--account", "def-x"]);
+    assert_eq!(code, 0, "{text}");
+    field.settle();
+    let script = || fs::read_to_string(field.at("out/slurm/lab/train-small.sh")).unwrap();
+    let submitted = script();
+    assert!(submitted.contains("#SBATCH --account=def-x "), "{submitted}");
+    // Without the account it is the same sweep, and nothing of it is submitted twice.
+    let (code, text) = field.submit();
+    assert!(code == 4 && text.contains("nothing to submit") && text.contains("1 runs were submitted before"), "{text}");
+    let (code, text) = field.rerun(&["--account", "def-y", "--dry-run"]);
+    assert!(code == 0 && script() == submitted, "{text}");
+    fs::remove_file(field.at("act/1")).unwrap();
+    let (code, text) = field.rerun(&["--failed"]);
+    assert_eq!(code, 0, "{text}");
+    field.settle();
+    assert_eq!(script(), submitted);
+    let accounts = field.slurm.squeue("%a");
+    assert!(accounts.len() == 5 && accounts.iter().all(|account| account == "def-x"), "{accounts:?}");
+}
+
+#[test]
 fn a_cancelled_run_saves_its_checkpoint_stays_out_of_the_queue_and_comes_back_with_rerun() {
     let Some(field) = Field::new(&Site::default(), 3, |profile| profile) else { return };
     field.preprocessed();
@@ -76,6 +101,32 @@ fn a_cancelled_run_saves_its_checkpoint_stays_out_of_the_queue_and_comes_back_wi
     assert_eq!(field.status()["counts"]["done"], 3);
     let (_, text) = field.sweep(&["cancel", "job.toml"]);
     assert!(text.contains("nothing of it was in the queue"), "{text}");
+}
+
+#[test]
+fn with_a_lost_journal_the_queue_itself_says_what_is_to_be_cancelled() {
+    let Some(field) = Field::new(&Site::default(), 4, |profile| profile) else { return };
+    field.preprocessed();
+    (0..4).for_each(|index| field.act(index, PATIENT));
+    assert_eq!(field.submit().0, 0);
+    field.wait("all to run", || (0..4).all(|index| field.exists(&format!("ready.{index}"))));
+    fs::remove_file(field.at("out/slurm/lab/submissions.jsonl")).unwrap();
+    let output = field.command(&["status", "job.toml", "--cluster", "lab.toml", "--json"]).output().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["runs"][2]["task"], format!("{}_2", field.array()), "{status}");
+    let (code, text) = field.sweep(&["why", "job.toml", "2", "--cluster", "lab.toml"]);
+    assert!(code == 0 && text.contains("submitted at a time that the journal lost"), "{text}");
+    // A profile of one's own is not found by the name of its folder.
+    let (code, text) = field.sweep(&["cancel", "job.toml", "2"]);
+    assert!(code == 2 && text.contains("nobody knows which runs these tasks of the sweep hold"), "{text}");
+    let (code, text) = field.sweep(&["cancel", "job.toml", "2", "--cluster", "lab.toml"]);
+    assert!(code == 0 && text.contains("1 task cancelled"), "{text}");
+    let (code, text) = field.sweep(&["cancel", "job.toml"]);
+    assert!(code == 0 && text.contains("tasks cancelled"), "{text}");
+    field.settle();
+    // Those that still ran, and the aggregation behind them.
+    assert_eq!(field.slurm.states().len(), 5);
+    assert!(field.slurm.states().values().all(|state| state == "CANCELLED"), "{:?}", field.slurm.states());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::sweep::past::{Past, find};
 use crate::cli::{Context, answer};
-use crate::error::{Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::sweep::slurm::Slurm;
 
 /// Arguments of `sweep cancel`.
@@ -31,6 +31,18 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: Context) -> Result<Exit> {
     let (job, known) = args.past.gather(&args.job)?;
     let runs = args.runs.iter().map(|run| Ok(find(&job, run)?.id.to_string())).collect::<Result<Vec<_>>>()?;
+    if known.queue.is_none() {
+        return Err(Error::library(
+            "squeue",
+            "it did not say what is in the queue, so nothing was cancelled: is this a login node?",
+        ));
+    }
+    let unknown = known.live_unknown();
+    if !runs.is_empty() && !unknown.is_empty() {
+        let names: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        return Err(Error::usage(format!("nobody knows which runs these tasks of the sweep hold: {}", names.join(", ")))
+            .with_help("name the profile they were submitted with as --cluster, or cancel everything: `sweep cancel JOB`"));
+    }
     let (tasks, beside) = if runs.is_empty() { (known.live(), Vec::new()) } else { known.live_tasks_of(&runs) };
     for run in &beside {
         tracing::warn!("{run} shares a task with them, and goes too");

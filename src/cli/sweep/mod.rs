@@ -35,7 +35,7 @@ enum Action {
     Plan(plan::Args),
     /// Write the scripts for a cluster, to read, edit and submit
     Render(render::Args),
-    /// Submit everything that was not submitted yet, each stage behind the one before; or run it here (--cluster local)
+    /// Submit everything that was not submitted yet, each stage behind the one before; or train here (--cluster local)
     Submit(submit::Args),
     /// Say what has become of each run
     Status(status::Args),

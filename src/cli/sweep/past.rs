@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Cluster, Experiment, Job};
 use crate::error::{Error, Result};
 use crate::sweep::slurm::{Pace, Slurm};
-use crate::sweep::status::Knowledge;
+use crate::sweep::status::{Knowledge, Place};
 
 /// Where a sweep was submitted to.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,8 @@ impl Past {
         let cluster = self.cluster.as_ref().map(|name| Cluster::load(name, self.profiles.as_deref())).transpose()?;
         let slurm = Slurm::new(self.pace()?);
         let slurm = slurm.is_here().then_some(&slurm);
-        let known = Knowledge::gather(&job, cluster.as_ref().map(|cluster| cluster.name.as_str()), slurm)?;
+        let place = Place { cluster: cluster.as_ref(), profiles: self.profiles.as_deref() };
+        let known = Knowledge::gather(&job, place, slurm)?;
         Ok((job, known))
     }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::cli::Context;
-use crate::config::{Cluster, Job, Scheduler};
+use crate::cli::{Context, answer};
+use crate::config::{Cluster, Experiment, Job, Scheduler};
 use crate::error::{Exit, Result};
 use crate::sweep::cost::{Cost, YEAR, at_most, expected};
 use crate::sweep::estimate::slurm_time;
@@ -51,17 +51,11 @@ pub(super) fn run(args: &Args, context: Context) -> Result<Exit> {
     };
     // Without a scheduler nothing is asked for, so there is nothing more to say.
     let asked = planned.as_ref().filter(|planned| planned.cluster.scheduler == Scheduler::Slurm);
-    if context.json {
-        println!("{:#}", plan_json(&job, cluster.as_ref(), asked));
-        return Ok(Exit::Done);
-    }
-    for experiment in job.grid.experiments() {
-        println!("{:>4}  {}", experiment.index, experiment.id);
-    }
-    if let Some(planned) = asked {
-        print!("{}", words(planned));
-    }
-    Ok(Exit::Done)
+    answer(context, &plan_json(&job, cluster.as_ref(), asked), || {
+        let line = |experiment: Experiment| format!("{:>4}  {}\n", experiment.index, experiment.id);
+        let list: String = job.grid.experiments().into_iter().map(line).collect();
+        list + &asked.map(words).unwrap_or_default()
+    })
 }
 
 /// A table of the jobs, where their times come from, and what they cost.

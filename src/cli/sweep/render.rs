@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::cli::put;
 use crate::config::{Cluster, Job, Scheduler};
 use crate::error::{Exit, Result};
 use crate::sweep::arguments::export;
@@ -59,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     local::write_files(&args.out, &files)?;
     tracing::info!("{} files in {}", files.len(), args.out.display());
     if cluster.scheduler == Scheduler::Slurm {
-        println!("{}", commands(&planned, &args.job, &args.out)?);
+        put(&(commands(&planned, &args.job, &args.out)? + "\n"))?;
     }
     Ok(Exit::Done)
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Exit, Result};
 use crate::sweep::arguments::More;
 use crate::sweep::prepared::{Prepared, Wishes};
 use crate::sweep::slurm::{Pace, Slurm};
-use crate::sweep::status::{Knowledge, survey};
+use crate::sweep::status::{Knowledge, Place, survey};
 use crate::sweep::submit::{Aim, submit};
 use crate::sweep::verdict::Standing;
 
@@ -45,7 +45,7 @@ pub(super) struct Args {
     /// Ask for F times the time, as far as the cluster allows
     #[arg(long, value_name = "F", value_parser = factor)]
     more_time: Option<f64>,
-    /// The account to charge: def-yourpi, rrg-yourpi-ab
+    /// The account to charge: def-yourpi, rrg-yourpi-ab [default: that of the last submission]
     #[arg(long)]
     account: Option<String>,
     /// Print the sbatch lines, but submit nothing
@@ -80,7 +80,8 @@ pub(super) fn run(args: &Args, context: Context) -> Result<Exit> {
         only = Some(named);
     }
     if args.failed {
-        let known = Knowledge::gather(&prepared.job, Some(&cluster.name), Some(&slurm))?;
+        let place = Place { cluster: Some(&cluster), ..Place::default() };
+        let known = Knowledge::gather(&prepared.job, place, Some(&slurm))?;
         let runs = survey(&prepared.job, &known)?.runs;
         let failed: BTreeSet<usize> = runs.iter().filter(|run| run.state == Standing::Failed).map(|run| run.index).collect();
         only = Some(only.map_or_else(|| failed.clone(), |only| &only & &failed));

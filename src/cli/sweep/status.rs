@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::cli::sweep::Past;
-use crate::cli::{Context, answer};
+use crate::cli::{Context, answer, put};
 use crate::comm::signals::StopFlag;
 use crate::error::{Exit, Result};
 use crate::sweep::status::survey;
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, context: Context) -> Result<Exit> {
         let survey = survey(&job, &known)?;
         if args.watch && std::io::stdout().is_terminal() && !context.json {
             // Clears the screen, so that the table stays in its place.
-            print!("\u{1b}[H\u{1b}[2J");
+            put("\u{1b}[H\u{1b}[2J")?;
         }
         answer(context, &survey, || table(&survey, args.all))?;
         if !args.watch || !survey.is_moving() {
