@@ -57,14 +57,8 @@ pub enum Derived {
 
 impl Derived {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::BarcodeLength,
-        Self::ImageWidth,
-        Self::ImageHeight,
-        Self::ImageBytes,
-        Self::ImageBlake3,
-        Self::OrganismPixels,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::BarcodeLength, Self::ImageWidth, Self::ImageHeight, Self::ImageBytes, Self::ImageBlake3, Self::OrganismPixels];
 
     /// The column's name.
     #[must_use]
