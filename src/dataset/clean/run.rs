@@ -144,6 +144,23 @@ d.jpg,2,Aus,\"Aus, \"\"odd\"\"\",Aini,AC,2,4,,part1/a.jpg
     }
 
     #[test]
+    fn a_record_without_an_image_is_marked_or_goes() {
+        let case = Case::new();
+        std::fs::write(case.at("m.csv"), format!("{TABLE}e.jpg,2,,,,\n")).unwrap();
+        assert_eq!(case.clean(Images::Mark).rows, 5);
+        assert!(
+            case.text("out.csv").ends_with("e.jpg,2,not_classified,not_classified,not_classified,,0,,missing,\n"),
+            "{}",
+            case.text("out.csv")
+        );
+        assert_eq!(case.clean(Images::Drop).removed, 3);
+        assert!(case.text("ledger.jsonl").contains("the image cannot be used: missing"));
+        std::fs::write(case.at("m.csv"), "genus,species,tribe\nAus,,\n").unwrap();
+        let error = clean(&case.at("m.csv"), &case.at("out.csv"), &case.at("l.jsonl"), &plan(Images::Drop)).unwrap_err();
+        assert!(error.to_string().contains("no columns that say where its images lie"), "{error}");
+    }
+
+    #[test]
     fn a_ledger_replays_to_the_result_and_reverses_to_the_source() {
         for images in [Images::Keep, Images::Mark, Images::Drop] {
             let case = Case::new();

@@ -86,6 +86,10 @@ struct Partitions {
 impl Check for Partitions {
     fn row(&mut self, row: &Row, report: &mut Report) {
         let cell = self.split.of(row.cells);
+        if cell.is_empty() {
+            // So a table is that was converted from BIOSCAN-1M.
+            return report.add(Severity::Warning, "the record belongs to no partition: its `split` is empty", || (row.place)());
+        }
         let Some(partition) = Partition::parse(cell) else {
             let kind = format!("`split` is none of {}", Partition::ALL.map(Partition::as_str).join(", "));
             return report.add(Severity::Fault, &kind, || row.says(format_args!("`{cell}`")));
