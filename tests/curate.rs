@@ -125,5 +125,13 @@ fn the_documents_name_every_file_with_its_sha_256() {
     assert_eq!(files[1]["sha256"], sum.split(' ').next().unwrap());
     assert_eq!(croissant["recordSet"][0]["field"].as_array().unwrap().len(), 28);
     let card = fs::read_to_string(data.join("README.md")).unwrap();
-    assert!(card.contains("SYNTHETIC") && card.contains("12 records") && card.contains("license: cc-by-3.0"), "{card}");
+    assert!(card.contains("SYNTHETIC") && card.contains("12 records") && card.contains("license: \"cc-by-3.0\""), "{card}");
+    assert!(croissant["description"].as_str().unwrap().starts_with("SYNTHETIC"));
+    // It replaces its own card and nobody else's.
+    expect(&mut document, 0);
+    fs::write(data.join("README.md"), "# Mine\n").unwrap();
+    expect(&mut document, 2);
+    assert_eq!(fs::read_to_string(data.join("README.md")).unwrap(), "# Mine\n");
+    expect(document.arg("--force"), 0);
+    assert_eq!(fs::read_to_string(data.join("README.md")).unwrap(), card);
 }

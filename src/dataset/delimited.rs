@@ -130,8 +130,8 @@ fn ends_within_quotes(text: &[u8], delimiter: u8) -> bool {
         Closing,
     }
     let end = text.iter().fold(At::Beginning, |at, byte| match (at, *byte) {
-        (At::Beginning | At::Closing, b'"') | (At::Quoted, b'\0'..=b'!' | b'#'..) => At::Quoted,
         (At::Quoted, b'"') => At::Closing,
+        (At::Quoted, _) | (At::Beginning | At::Closing, b'"') => At::Quoted,
         (_, b'\n' | b'\r') => At::Beginning,
         (_, byte) if byte == delimiter => At::Beginning,
         _ => At::Plain,

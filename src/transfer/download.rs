@@ -111,6 +111,9 @@ impl Download<'_> {
                     (asked, why)
                 }
             };
+            if let Some(asks) = retry::too_long(asked) {
+                return Ok(Err(format!("{why}, and {asks}")));
+            }
             failures += 1;
             if failures > PATIENCE {
                 return Ok(Err(format!("{why}, {failures} times in a row")));

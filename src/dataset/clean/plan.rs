@@ -120,6 +120,11 @@ impl<'a> Rules<'a> {
         if let Some(there) = added.iter().find(|name| columns.find(name).is_some()) {
             return Err(Error::usage(format!("the table has a column `{there}` already")).with_help("rename or remove it"));
         }
+        if let Some((_, twice)) =
+            added.iter().enumerate().find(|(index, name)| added.iter().take(*index).any(|other| other == *name))
+        {
+            return Err(Error::usage(format!("the column `{twice}` is to be added twice")).with_help("name it once"));
+        }
         let genus_and_species = columns.find("genus").zip(columns.find("species"));
         if plan.genus_from_species && genus_and_species.is_none() {
             return Err(Error::usage("a missing genus is to be taken from the species, but the table has not both columns"));
@@ -162,7 +167,7 @@ impl<'a> Rules<'a> {
         if let Some((genus, species)) = self.genus_and_species.filter(|_| self.plan.genus_from_species) {
             let species = edit.cells.get(species.0).cloned().unwrap_or_default();
             if edit.cells.get(genus.0).is_some_and(|genus| is_unknown(genus)) && !is_unknown(&species) {
-                edit.set(genus.0, species.split(' ').next().unwrap_or_default(), "the species names its genus");
+                edit.set(genus.0, species.split_whitespace().next().unwrap_or_default(), "the species names its genus");
             }
         }
         self.derive(&mut edit, facts);
