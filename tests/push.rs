@@ -351,6 +351,12 @@ fn what_cannot_begin_says_why() {
     let mut wrong = command(folder.path(), &store, &[]);
     wrong.env("AWS_SECRET_ACCESS_KEY", "another");
     wrong.assert().code(6).stderr(contains("the secret key is not the access key's").and(contains(TOKEN).not()));
+    // A list that comes to the same page again has no end.
+    let circle = Store::mischievous(|asked, _| {
+        let page = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken></ListBucketResult>";
+        (asked.method == "GET" && asked.query.contains("list-type")).then(|| Reply::new(200, vec![], page.as_bytes()))
+    });
+    command(folder.path(), &circle, &[]).assert().code(6).stderr(contains("comes to a page again, and has no end"));
     let elsewhere = ["--to", "ftp://insects"];
     Command::cargo_bin("bioscan-hpc").unwrap().arg("push").arg(folder.path()).args(elsewhere).assert().code(2);
     assert!(store.keys().is_empty());

@@ -124,6 +124,14 @@ fn what_the_hub_leaves_out_refuses_or_lists_otherwise_is_told() {
     });
     let done = outcomes(folder.path(), &full);
     assert!(failed(&done["README.md"]).starts_with("the hub has no more room for this account (403"), "{done:?}");
+    // A list that leads in a circle has no end.
+    let circle = Hub::mischievous(|asked, shelf| {
+        let next = |page: &str| format!("<{}{}?cursor={page}>; rel=\"next\"", shelf.address(), asked.path);
+        let mut reply = said(200, &json!([]));
+        reply.headers.push(("link", next(if asked.field("cursor") == Some("a") { "b" } else { "a" })));
+        asked.path.contains("/tree/").then_some(reply)
+    });
+    command(folder.path(), &circle).assert().code(6).stderr(contains("comes to a page again, and has no end"));
 }
 
 fn command(folder: &Path, hub: &Hub) -> Command {
