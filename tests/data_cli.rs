@@ -235,6 +235,14 @@ fn statistics_answer_in_csv_and_for_a_part() {
         "country,records,percent\nCanada,2,100.0000\n"
     );
     assert!(stats(&[]).contains("pretrain                          1"), "{}", stats(&[]));
+    let partitions = stats(&["--csv", "--counts", "partitions"]);
+    assert!(
+        partitions.starts_with("partition,samples,barcodes,species\n") && partitions.contains("\npretrain,1,0,0\n"),
+        "{partitions}"
+    );
+    fs::write(&table, "order,small_insect_order\nDiptera,train\nDiptera,test\nOdonata,train\n").unwrap();
+    let classes = "experiment,class,train,validation,test\nsmall_insect_order,Diptera,1,0,1\nsmall_insect_order,Odonata,1,0,0\n";
+    assert_eq!(stats(&["--csv", "--counts", "classes"]), classes);
 }
 
 #[test]
