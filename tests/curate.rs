@@ -97,8 +97,9 @@ fn bad_images_are_cleaned_away_and_brought_back() {
     assert_eq!(marked.lines().count(), 1 + 12);
     assert!(marked.lines().next().unwrap().ends_with("\timage_width\timage_blake3\torganism_pixels\timage_fault\tduplicate_of"));
     assert!(marked.contains("\ttruncated: ") && marked.contains("\tpart3/"));
+    assert_eq!(marked.matches("\tmissing\t").count(), 2, "one is lost, one is not where its record says");
     let dropped = clean("drop");
-    assert_eq!(dropped.lines().count(), 1 + 10);
+    assert_eq!(dropped.lines().count(), 1 + 8);
     assert!(dropped.lines().nth(5).unwrap().contains("\t96\t"));
     let mut undo = on_ranks(1);
     undo.args(["metadata", "undo"]).arg(at("clean.tsv")).arg(at("clean.tsv.ledger.jsonl")).arg("--out").arg(at("back.tsv"));
@@ -124,5 +125,13 @@ fn the_documents_name_every_file_with_its_sha_256() {
     assert_eq!(files[1]["sha256"], sum.split(' ').next().unwrap());
     assert_eq!(croissant["recordSet"][0]["field"].as_array().unwrap().len(), 28);
     let card = fs::read_to_string(data.join("README.md")).unwrap();
-    assert!(card.contains("SYNTHETIC") && card.contains("12 records") && card.contains("license: cc-by-3.0"), "{card}");
+    assert!(card.contains("SYNTHETIC") && card.contains("12 records") && card.contains("license: \"cc-by-3.0\""), "{card}");
+    assert!(croissant["description"].as_str().unwrap().starts_with("SYNTHETIC"));
+    // It replaces its own card and nobody else's.
+    expect(&mut document, 0);
+    fs::write(data.join("README.md"), "# Mine\n").unwrap();
+    expect(&mut document, 2);
+    assert_eq!(fs::read_to_string(data.join("README.md")).unwrap(), "# Mine\n");
+    expect(document.arg("--force"), 0);
+    assert_eq!(fs::read_to_string(data.join("README.md")).unwrap(), card);
 }

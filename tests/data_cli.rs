@@ -157,10 +157,18 @@ fn hostile_tables_end_in_words_with_line_and_column() {
         ("empty.tsv", b"", "the table is empty"),
         ("torn.jsonld", b"[{\"a\":\"1\"},\n{\"a\":\"2", "line 2, column 8: the file ends within object 2"),
         ("none.jsonld", b"[]", "line 1, column 2: the array holds no object"),
+        ("two.jsonld", b"[{\"a\":\"1\"}]\n[{\"a\":\"2\"}]", "line 2, column 1: something stands behind the `]`"),
+        ("header.csv", b"a,\"b\n1,2\n3,4\n", "line 1: the name of column 2 goes over the line's end"),
+        ("cell.csv", b"a,b\n1,\"2", "line 2: a quotation mark is never closed"),
     ] {
         let stderr = refused(name, bytes);
         assert!(stderr.contains(expected), "{name}: {stderr}");
     }
+    // A row torn within its last cell may be whole: it is taken, and said.
+    let (torn, out) = (folder.path().join("last.csv"), folder.path().join("last.tsv"));
+    fs::write(&torn, "a,b\n1,2\n3,4").unwrap();
+    let convert = bioscan().args(["metadata", "convert"]).arg(&torn).arg(&out).assert().success();
+    convert.stderr(contains("line 3, the last, has no newline: the file may have been cut short"));
 }
 
 #[test]
@@ -227,6 +235,14 @@ fn statistics_answer_in_csv_and_for_a_part() {
         "country,records,percent\nCanada,2,100.0000\n"
     );
     assert!(stats(&[]).contains("pretrain                          1"), "{}", stats(&[]));
+    let partitions = stats(&["--csv", "--counts", "partitions"]);
+    assert!(
+        partitions.starts_with("partition,samples,barcodes,species\n") && partitions.contains("\npretrain,1,0,0\n"),
+        "{partitions}"
+    );
+    fs::write(&table, "order,small_insect_order\nDiptera,train\nDiptera,test\nOdonata,train\n").unwrap();
+    let classes = "experiment,class,train,validation,test\nsmall_insect_order,Diptera,1,0,1\nsmall_insect_order,Odonata,1,0,0\n";
+    assert_eq!(stats(&["--csv", "--counts", "classes"]), classes);
 }
 
 #[test]

@@ -120,6 +120,65 @@ fn a_file_that_changes_in_between_is_never_a_mixture() {
 }
 
 #[test]
+fn without_a_hash_no_part_of_another_file_is_joined_on() {
+    let (old, new) = (bytes(400_000), bytes(800_000)[400_000..].to_vec());
+    for named in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, then) = (old.clone(), new.clone());
+        let server = Server::start(move |asked| {
+            // It knows no If-Range; and says of which file a part is, or not even that.
+            let deaf = Asked { headers: HashMap::new(), ..asked.clone() };
+            let mut reply = match asked.before {
+                0 => Reply::good(&deaf, &first, "\"old\"").cut(200_000),
+                _ => Reply::good(&deaf, &then, "\"new\""),
+            };
+            reply.headers.retain(|(name, _)| named || *name != "etag");
+            reply
+        });
+        assert_eq!(get(folder.path(), &[&entry_at(&server, "a")]), [arrived(&new, false)], "named: {named}");
+        assert_eq!(fs::read(folder.path().join("a.bin")).unwrap(), new);
+        assert_eq!(server.ranges("/a"), if named { vec![0, 200_000, 0] } else { vec![0, 0] });
+    }
+}
+
+#[test]
+fn a_server_without_ranges_that_always_breaks_off_is_given_up() {
+    let (folder, data) = (tempfile::tempdir().unwrap(), bytes(1_000_000));
+    let sent = data.clone();
+    let server = Server::start(move |asked| Reply::good(&Asked { from: 0, ..asked.clone() }, &sent, "\"a\"").cut(300_000));
+    let entry = Entry { md5: md5(&data), ..entry_at(&server, "a") };
+    assert!(matches!(&get(folder.path(), &[&entry])[..], [Outcome::Failed(why)] if why.contains("times in a row")));
+    assert_eq!(server.asked().len(), 7);
+}
+
+#[test]
+fn a_server_that_wants_a_long_rest_gets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|_| Reply::new(429, vec![("retry-after", "86400".into())], b""));
+    let outcome = &get(folder.path(), &[&entry_at(&server, "a")])[0];
+    assert!(
+        matches!(outcome, Outcome::Failed(why) if why.ends_with("answers 429, and it asks to be left alone for 1440 minutes: run this again then")),
+        "{outcome:?}"
+    );
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[test]
+fn what_nothing_is_published_of_is_not_called_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|_| Reply::new(404, vec![], b""));
+    let entry = entry_at(&server, "a");
+    fs::write(folder.path().join("a.bin"), b"").unwrap();
+    // Nor is it the second time, when it could be taken for an arrival.
+    for _ in 0..2 {
+        assert_eq!(get(folder.path(), &[&entry]), [Outcome::Unverified]);
+    }
+    let sized = Entry { bytes: Some(7), ..entry };
+    assert!(matches!(&get(folder.path(), &[&sized])[..], [Outcome::Failed(why)] if why.contains("it has 0 bytes, not 7")));
+    assert!(server.asked().is_empty());
+}
+
+#[test]
 fn lies_about_length_and_content_fail_without_leaving_anything_visible() {
     let (folder, data) = (tempfile::tempdir().unwrap(), bytes(1_000));
     let sent = data.clone();

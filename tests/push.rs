@@ -280,6 +280,12 @@ fn a_full_store_is_told_in_words_and_left_in_peace() {
     assert!(done.iter().all(|file| matches!(file.outcome, Outcome::Failed(_))));
     assert!(store.server.count("PUT", "") <= (3 + 2) * 7, "{}", store.server.count("PUT", ""));
     assert_eq!(failed(&done[8].outcome), "not tried: the server took nothing for a long time");
+    // And so it is where it says for how long.
+    let rest = || vec![("retry-after", "3600".into())];
+    let store = Store::mischievous(move |asked, _| (asked.method == "PUT").then(|| Reply::new(503, rest(), b"")));
+    let done = pushed(folder.path(), &store);
+    assert!(failed(&done[8].outcome).ends_with("it asks to be left alone for 60 minutes: run this again then"), "{done:?}");
+    assert!(store.server.count("PUT", "") <= 3, "no more than were under way");
 }
 
 /// The command line, with the keys of the store in its environment and no others.
@@ -345,6 +351,12 @@ fn what_cannot_begin_says_why() {
     let mut wrong = command(folder.path(), &store, &[]);
     wrong.env("AWS_SECRET_ACCESS_KEY", "another");
     wrong.assert().code(6).stderr(contains("the secret key is not the access key's").and(contains(TOKEN).not()));
+    // A list that comes to the same page again has no end.
+    let circle = Store::mischievous(|asked, _| {
+        let page = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken></ListBucketResult>";
+        (asked.method == "GET" && asked.query.contains("list-type")).then(|| Reply::new(200, vec![], page.as_bytes()))
+    });
+    command(folder.path(), &circle, &[]).assert().code(6).stderr(contains("comes to a page again, and has no end"));
     let elsewhere = ["--to", "ftp://insects"];
     Command::cargo_bin("bioscan-hpc").unwrap().arg("push").arg(folder.path()).args(elsewhere).assert().code(2);
     assert!(store.keys().is_empty());

@@ -124,6 +124,14 @@ fn what_the_hub_leaves_out_refuses_or_lists_otherwise_is_told() {
     });
     let done = outcomes(folder.path(), &full);
     assert!(failed(&done["README.md"]).starts_with("the hub has no more room for this account (403"), "{done:?}");
+    // A list that leads in a circle has no end.
+    let circle = Hub::mischievous(|asked, shelf| {
+        let next = |page: &str| format!("<{}{}?cursor={page}>; rel=\"next\"", shelf.address(), asked.path);
+        let mut reply = said(200, &json!([]));
+        reply.headers.push(("link", next(if asked.field("cursor") == Some("a") { "b" } else { "a" })));
+        asked.path.contains("/tree/").then_some(reply)
+    });
+    command(folder.path(), &circle).assert().code(6).stderr(contains("comes to a page again, and has no end"));
 }
 
 fn command(folder: &Path, hub: &Hub) -> Command {
@@ -140,6 +148,14 @@ fn the_command_shows_the_token_to_the_hub_alone() {
     let quiet = || contains(HF_TOKEN).not().and(contains("secret-signature").not());
     let done = command(folder.path(), &hub).assert().success().stderr(quiet()).stdout(quiet());
     done.stdout(contains("hf://datasets/me/insects@main: 4 files sent (4206 bytes), 0 were there"));
+    // However much is asked to be logged: the client writes its requests out in rows of a few bytes, so any piece is too much.
+    let mut loud = command(folder.path(), &hub);
+    for filter in ["trace", "ureq_proto::util=trace,ureq::run=debug"] {
+        let loud = loud.env("RUST_LOG", filter).assert().success();
+        let said = String::from_utf8_lossy(&loud.get_output().stderr).into_owned();
+        let pieces: Vec<String> = HF_TOKEN.as_bytes().windows(6).map(|piece| String::from_utf8_lossy(piece).into()).collect();
+        assert!(!pieces.iter().any(|piece| said.contains(piece)), "{filter}: {said}");
+    }
     // The hub repeats the token in its refusal; that is taken out.
     let mut wrong = command(folder.path(), &hub);
     wrong.env("HF_TOKEN", "hf_another");

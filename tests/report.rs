@@ -70,7 +70,7 @@ fn report(job: &Path, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 /// What every page of this job must have.
-const FIGURES: [&str; 10] = [
+const FIGURES: [&str; 12] = [
     "validation_top1",
     "training_loss",
     "per_class_small_insect_order",
@@ -79,6 +79,8 @@ const FIGURES: [&str; 10] = [
     "dataset_sizes",
     "distribution_small_insect_order",
     "dataset_tails",
+    "dataset_pareto",
+    "dataset_pareto_classes",
     "categories_order",
     "cost_core_hours",
 ];

@@ -68,7 +68,8 @@ fn plan_text(plan: &Plan) -> String {
         let hash = entry.sha256.as_ref().map(|_| "SHA-256").or(entry.md5.as_ref().map(|_| "MD5")).unwrap_or("none");
         let state = match state {
             State::Here => " (here)".to_owned(),
-            State::Unchecked => " (here, to be checked)".to_owned(),
+            State::Unchecked if entry.has_hash() => " (here, to be checked)".to_owned(),
+            State::Unchecked => " (here, with no hash to check it by)".to_owned(),
             State::Begun(bytes) => format!(" ({bytes} bytes are here)"),
             State::Missing => String::new(),
         };
@@ -84,6 +85,7 @@ fn line(file: &Fetched) -> String {
     let what = match &file.outcome {
         Outcome::Here => "was here".to_owned(),
         Outcome::Checked => "was here, and is what is published".to_owned(),
+        Outcome::Unverified => "was here; no hash of it is published, so it was not verified".to_owned(),
         Outcome::Arrived { bytes, verified: true } => format!("{bytes} bytes, verified"),
         Outcome::Arrived { bytes, verified: false } => format!("{bytes} bytes; no hash of it is published"),
         Outcome::Failed(why) => format!("FAILED: {why}"),

@@ -68,7 +68,12 @@ impl MpiRanks {
     pub(super) fn gather(&self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
         use mpi::datatype::PartitionMut;
         let root = self.world.process_at_rank(0);
-        let length = i32::try_from(bytes.len()).map_err(|_| Error::Comm("a message of more than 2 GiB".into()))?;
+        // All ranks must see alike that it is too much, or some would wait for the others for ever.
+        let mut total = 0u64;
+        self.world.all_reduce_into(&(bytes.len() as u64), &mut total, SystemOperation::sum());
+        let too_much = || Error::Comm("messages of more than 2 GiB together".into());
+        i32::try_from(total).map_err(|_| too_much())?;
+        let length = i32::try_from(bytes.len()).map_err(|_| too_much())?;
         if self.rank() != 0 {
             root.gather_into(&length);
             root.gather_varcount_into(bytes);

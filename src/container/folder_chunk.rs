@@ -44,17 +44,8 @@ impl Originals for FolderChunk {
     }
 
     fn read_checked(&self, file: &str) -> Result<Result<Vec<u8>, Refused>> {
-        let refuse = |reason, detail: String| Ok(Err(Refused { file: file.to_owned(), reason, detail }));
-        let path = self.folder.join(file);
-        let mut bytes = Vec::new();
-        match fs::File::open(&path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)) {
-            Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
-                refuse("too_large", format!("more than the {LARGEST_FILE} bytes that are read at most"))
-            }
-            Ok(_) => Ok(Ok(bytes)),
-            Err(error) if is_about_the_file(&error) => refuse("unreadable_file", error.to_string()),
-            Err(error) => Err(error).at("read", &path),
-        }
+        let read = read_photograph(&self.folder.join(file))?;
+        Ok(read.map_err(|(reason, detail)| Refused { file: file.to_owned(), reason, detail }))
     }
 
     fn refused(&self) -> &[Refused] {
@@ -66,8 +57,21 @@ impl Originals for FolderChunk {
     }
 }
 
+/// The bytes of a file that should be a photograph. The inner error is about this file alone: its reason and what is said of it.
+pub(crate) fn read_photograph(path: &Path) -> Result<Result<Vec<u8>, (&'static str, String)>> {
+    let mut bytes = Vec::new();
+    match fs::File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)) {
+        Ok(_) if bytes.len() as u64 > LARGEST_FILE => {
+            Ok(Err(("too_large", format!("more than the {LARGEST_FILE} bytes that are read at most"))))
+        }
+        Ok(_) => Ok(Ok(bytes)),
+        Err(error) if is_about_the_file(&error) => Ok(Err(("unreadable_file", error.to_string()))),
+        Err(error) => Err(error).at("read", path),
+    }
+}
+
 /// Whether an error concerns one file, not the disk.
-fn is_about_the_file(error: &io::Error) -> bool {
+pub(crate) fn is_about_the_file(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound | io::ErrorKind::IsADirectory)
 }
 

@@ -49,3 +49,16 @@ impl About {
         from_text(include_str!("about/bioscan-5m.toml"), "about/bioscan-5m.toml")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_job_carries_licence_and_attribution_into_hdf5() {
+        let job: toml::Table = toml::from_str(include_str!("../../jobs/bioscan-1m.toml")).unwrap();
+        let about = About::bioscan_1m().unwrap();
+        let carried = ["License", "Attribution"].map(|name| job["preprocess"]["hdf5_attributes"][name].as_str());
+        assert_eq!(carried, [Some(about.license.as_str()), Some(about.attribution.as_str())]);
+    }
+}

@@ -18,6 +18,9 @@ const SIZES: [(&str, u64); 6] = [
     ("10M<n<100M", 100_000_000),
 ];
 
+/// Stands in every card: a `README.md` without it is somebody's own.
+pub const MARK: &str = "<!-- Written by `bioscan-hpc metadata document`, which writes over it. -->";
+
 /// The card as Markdown with its YAML head. `synthetic` says so in it.
 pub fn card(about: &About, files: &[DatasetFile], found: &Statistics, synthetic: bool) -> Result<String> {
     let size = SIZES.into_iter().find(|(_, end)| found.rows < *end).map_or("n>1T", |(words, _)| words);
@@ -25,10 +28,14 @@ pub fn card(about: &About, files: &[DatasetFile], found: &Statistics, synthetic:
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     let refused = |error| Error::library("minijinja", error);
     templates.add_template("card", include_str!("card.md.j2")).map_err(refused)?;
-    let licence = about.license.to_lowercase();
+    // A string of JSON is one of YAML, whatever is in it.
+    let yaml = |text: &str| serde_json::to_string(text).map_err(|error| Error::library("serde_json", error));
+    let (pretty_name, licence) = (yaml(&about.name)?, yaml(&about.license.to_lowercase())?);
     let template = templates.get_template("card").map_err(refused)?;
     let (about, files, found) = (Serde(about.clone()), Serde(files.to_vec()), Serde(found.clone()));
-    let text = template.render(context! { about, licence, size, files, found, synthetic }).map_err(refused)?;
+    let text = template
+        .render(context! { about, pretty_name, licence, mark => MARK, size, files, found, synthetic })
+        .map_err(refused)?;
     Ok(text + "\n")
 }
 
@@ -47,5 +54,15 @@ mod tests {
         let file = DatasetFile { name: "m.csv".into(), bytes: 9, sha256: "ab".repeat(32) };
         let card = card(&About::bioscan_1m().unwrap(), &[file], &statistics(&path, &[]).unwrap(), true).unwrap();
         insta::assert_snapshot!(card);
+    }
+
+    #[test]
+    fn a_name_with_a_colon_is_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.csv");
+        std::fs::write(&path, "order\nDiptera\n").unwrap();
+        let about = About { name: "Insects: \"mine\" # all".into(), ..About::bioscan_1m().unwrap() };
+        let card = card(&about, &[], &statistics(&path, &[]).unwrap(), false).unwrap();
+        assert!(card.starts_with("---\npretty_name: \"Insects: \\\"mine\\\" # all\"\nlicense: \"cc-by-3.0\"\n"), "{card}");
     }
 }

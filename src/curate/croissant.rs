@@ -9,9 +9,10 @@ use crate::curate::about::About;
 use crate::curate::files::DatasetFile;
 use crate::dataset::schema::Kind;
 
-/// The document. `columns` are those of the table `metadata`, which is one of `files`.
+/// The document. `columns` are those of the table `metadata`, which is one of `files`; `synthetic` says so in its description.
 #[must_use]
-pub fn croissant(about: &About, metadata: &str, columns: &[String], files: &[DatasetFile]) -> Value {
+pub fn croissant(about: &About, metadata: &str, columns: &[String], files: &[DatasetFile], synthetic: bool) -> Value {
+    let made_up = if synthetic { "SYNTHETIC: at least one record was made up by a program. " } else { "" };
     let objects = files.iter().map(file_object);
     let sets = files.iter().filter_map(file_set);
     let creators: Vec<Value> = about.creators.iter().map(|name| json!({"@type": "sc:Organization", "name": name})).collect();
@@ -20,7 +21,7 @@ pub fn croissant(about: &About, metadata: &str, columns: &[String], files: &[Dat
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": about.name,
-        "description": about.description,
+        "description": format!("{made_up}{}", about.description),
         "url": about.url,
         "license": about.license_url,
         "creditText": about.attribution,
@@ -132,12 +133,16 @@ fn field(metadata: &str, column: &str) -> Value {
         Kind::Fraction => "sc:Float",
         Kind::Text => "sc:Text",
     };
+    let extract = match encoding(metadata) {
+        "application/json" => json!({"jsonPath": format!("$[*][{}]", Value::from(column))}),
+        _ => json!({"column": column}),
+    };
     json!({
         "@type": "cr:Field",
         "@id": format!("records/{column}"),
         "name": column,
         "dataType": kind,
-        "source": {"fileObject": {"@id": metadata}, "extract": {"column": column}},
+        "source": {"fileObject": {"@id": metadata}, "extract": extract},
     })
 }
 
@@ -149,7 +154,7 @@ mod tests {
     fn every_file_has_its_hash_and_every_column_its_field() {
         let file = |name: &str| DatasetFile { name: name.into(), bytes: 7, sha256: "ab".repeat(32) };
         let columns = ["processid".to_owned(), "coord-lat".to_owned()];
-        let document = croissant(&About::bioscan_5m().unwrap(), "m.csv", &columns, &[file("m.csv"), file("images.zip")]);
+        let document = croissant(&About::bioscan_5m().unwrap(), "m.csv", &columns, &[file("m.csv"), file("images.zip")], false);
         let distribution = document["distribution"].as_array().unwrap();
         assert_eq!(distribution.len(), 3);
         assert_eq!(distribution[1]["sha256"], "ab".repeat(32));
@@ -160,5 +165,15 @@ mod tests {
             (&"sc:Float".into(), &"coord-lat".into())
         );
         assert_eq!(document["license"], "https://creativecommons.org/licenses/by/3.0/");
+        assert!(!document["description"].as_str().unwrap().contains("SYNTHETIC"));
+    }
+
+    #[test]
+    fn json_is_read_by_paths_and_made_up_data_says_so() {
+        let file = DatasetFile { name: "m.jsonld".into(), bytes: 7, sha256: "ab".repeat(32) };
+        let document = croissant(&About::bioscan_1m().unwrap(), "m.jsonld", &["coord-lat".to_owned()], &[file], true);
+        let extract = &document["recordSet"][0]["field"][0]["source"]["extract"];
+        assert_eq!(*extract, json!({"jsonPath": "$[*][\"coord-lat\"]"}));
+        assert!(document["description"].as_str().unwrap().starts_with("SYNTHETIC: "));
     }
 }

@@ -31,12 +31,15 @@ pub(super) fn picture_hash(image: &RgbImage) -> Option<u64> {
     (luma.iter().max() != luma.iter().min()).then_some(bits)
 }
 
-/// Names, for every image that an earlier one equals, the first of those.
-pub(super) fn mark_duplicates(looked: &mut [Looked], likeness: Likeness) {
+/// Names, for every image that an earlier one equals, the first of those. The `named` ones, which records name, come before the others: a stray
+/// copy must not make a record's image the duplicate.
+pub(super) fn mark_duplicates(looked: &mut [Looked], named: &[bool], likeness: Likeness) {
     let mut first_of_bytes: HashMap<String, usize> = HashMap::new();
     let mut bands = Bands::new(likeness);
     let mut originals: Vec<Option<usize>> = vec![None; looked.len()];
-    for (index, image) in looked.iter().enumerate().filter(|(_, image)| image.facts.fault.is_none()) {
+    let all = || looked.iter().enumerate().zip(named).filter(|((_, image), _)| image.facts.fault.is_none());
+    let first = all().filter(|(_, named)| **named);
+    for ((index, image), _) in first.chain(all().filter(|(_, named)| !**named)) {
         let same_bytes = first_of_bytes.get(&image.facts.blake3).copied();
         let alike = same_bytes.or_else(|| bands.nearest(image.picture?));
         if let Some(slot) = originals.get_mut(index) {
@@ -110,10 +113,13 @@ mod tests {
     #[test]
     fn the_first_of_equals_is_the_original() {
         let mut looked = [image("a", "1", 0b0000), image("b", "2", 0b0111), image("c", "1", 0), image("d", "3", 0b0001)];
-        mark_duplicates(&mut looked, Likeness::Exact);
+        mark_duplicates(&mut looked, &[true; 4], Likeness::Exact);
         assert_eq!(originals(&looked), [None, None, Some("a"), None]);
-        mark_duplicates(&mut looked, Likeness::Near(2));
+        mark_duplicates(&mut looked, &[true; 4], Likeness::Near(2));
         assert_eq!(originals(&looked), [None, None, Some("a"), Some("a")]);
+        // One that no record names is nobody's original.
+        mark_duplicates(&mut looked, &[false, true, true, true], Likeness::Near(2));
+        assert_eq!(originals(&looked), [Some("c"), None, None, Some("b")]);
     }
 
     #[test]

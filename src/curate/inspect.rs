@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::dataset::clean::ImageTable;
 use crate::dataset::place::Places;
-use crate::dataset::table;
+use crate::dataset::table::{self, Quoting};
 use crate::dataset::validate::{Report, Severity};
 use crate::error::{Error, Result};
 
@@ -41,8 +41,8 @@ impl Expected {
 }
 
 /// Compares the table at `metadata` with what a survey found. Images that no record names are found as well.
-pub fn inspect(metadata: &Path, images: &ImageTable, expected: Option<Expected>) -> Result<Report> {
-    let mut table = table::open(metadata)?;
+pub fn inspect(metadata: &Path, quoting: Quoting, images: &ImageTable, expected: Option<Expected>) -> Result<Report> {
+    let mut table = table::open_with(metadata, quoting)?;
     let places =
         Places::find(table.columns()).ok_or_else(|| Error::input(metadata, "has no columns that say where its images lie"))?;
     let by_file: std::collections::HashMap<&str, &str> =
@@ -114,7 +114,7 @@ mod tests {
         .into_iter()
         .map(|(place, facts)| (place.to_owned(), facts))
         .collect();
-        let report = inspect(&path, &images, Some(Expected::Exactly(341, 256))).unwrap();
+        let report = inspect(&path, Quoting::Standard, &images, Some(Expected::Exactly(341, 256))).unwrap();
         let found: Vec<_> =
             report.faults.iter().map(|fault| (fault.kind.as_str(), fault.count, fault.examples[0].as_str())).collect();
         assert_eq!(
@@ -128,5 +128,15 @@ mod tests {
                 ("an image belongs to no record", 1, "part3/z.jpg"),
             ]
         );
+    }
+
+    #[test]
+    fn a_quotation_mark_is_what_it_is_for_the_other_checks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.csv");
+        std::fs::write(&path, "image_file,chunk_number,remark\na.jpg,1,\"odd\nb.jpg,1,\n").unwrap();
+        let images = ["a", "b"].map(|name| (format!("part1/{name}.jpg"), ImageFacts::default())).into_iter().collect();
+        assert!(inspect(&path, Quoting::Standard, &images, None).is_err());
+        assert_eq!(inspect(&path, Quoting::Off, &images, None).unwrap(), Report::default());
     }
 }

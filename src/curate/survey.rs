@@ -1,5 +1,8 @@
 //! a shelf → what each of its images is, by all threads of all ranks.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +10,8 @@ use crate::comm::World;
 use crate::curate::Shelf;
 use crate::curate::duplicates::{Likeness, mark_duplicates, picture_hash};
 use crate::dataset::clean::{ImageFacts, ImageTable};
+use crate::dataset::place::Places;
+use crate::dataset::table::{self, Quoting};
 use crate::error::{Error, Result};
 use crate::image::{contrast, decode};
 use crate::store::hash;
@@ -30,9 +35,10 @@ pub(super) struct Looked {
     pub picture: Option<u64>,
 }
 
-/// Reads and decodes every image of `shelf`, looks for what `looking` says, and tells duplicates. Each rank takes one stretch of the places, so that it
-/// reads containers in their order; the answer is rank 0's, `None` on the others.
-pub fn survey(world: &World, shelf: &Shelf, looking: Looking) -> Result<Option<ImageTable>> {
+/// Reads and decodes every image of `shelf`, looks for what `looking` says, and tells duplicates, of which those that `metadata` names are the
+/// originals. Each rank takes one stretch of the places, so that it reads containers in their order; the answer is rank 0's, `None` on the
+/// others.
+pub fn survey(world: &World, shelf: &Shelf, looking: Looking, metadata: &Path, quoting: Quoting) -> Result<Option<ImageTable>> {
     let places = shelf.places();
     let share = places.len().div_ceil(world.size());
     let mine: &[&str] = places.chunks(share.max(1)).nth(world.rank()).unwrap_or_default();
@@ -51,8 +57,24 @@ pub fn survey(world: &World, shelf: &Shelf, looking: Looking) -> Result<Option<I
     for piece in pieces {
         all.extend(serde_json::from_slice::<Vec<Looked>>(&piece).map_err(refused)?);
     }
-    mark_duplicates(&mut all, looking.likeness);
+    let named = named(&all, metadata, quoting)?;
+    mark_duplicates(&mut all, &named, looking.likeness);
     Ok(Some(all.into_iter().map(|looked| (looked.place, looked.facts)).collect()))
+}
+
+/// Whether a record names each of `looked`.
+fn named(looked: &[Looked], metadata: &Path, quoting: Quoting) -> Result<Vec<bool>> {
+    let mut named = vec![false; looked.len()];
+    let mut table = table::open_with(metadata, quoting)?;
+    let Some(places) = Places::find(table.columns()) else { return Ok(named) };
+    let by_place: HashMap<&str, usize> = looked.iter().enumerate().map(|(index, image)| (image.place.as_str(), index)).collect();
+    table::for_each(table.as_mut(), |_, row, _| {
+        let place = places.of(row);
+        let found = by_place.get(place.path.as_str()).or_else(|| by_place.get(place.file.as_str()));
+        found.and_then(|index| named.get_mut(*index)).into_iter().for_each(|named| *named = true);
+        Ok(())
+    })?;
+    Ok(named)
 }
 
 fn look(shelf: &Shelf, place: &str, organisms: bool) -> Result<Looked> {

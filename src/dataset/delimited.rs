@@ -3,9 +3,10 @@
 //! A row longer than [`LONGEST_ROW`] is refused while it is read: an unclosed quotation mark would otherwise swallow the rest of the file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::comm;
 use crate::dataset::record::{Columns, StringRecord};
 use crate::dataset::table::{LONGEST_ROW, ReadRows, WriteRows};
 use crate::error::{Error, IoContext, Result};
@@ -28,15 +29,17 @@ pub(in crate::dataset) struct Delimited {
     path: PathBuf,
     columns: Columns,
     reader: csv::Reader<Bounded>,
+    delimiter: u8,
+    quoting: Quoting,
+    /// Where the row read last begins, at first the header.
     line: u64,
-    /// Whether the last cell of the row read last holds a line's end, and whether it ends with one.
-    last_cell: (bool, bool),
+    byte: u64,
 }
 
 impl Delimited {
     /// Reads the header of `file`.
     pub(in crate::dataset) fn open(path: &Path, file: File, delimiter: u8, quoting: Quoting) -> Result<Self> {
-        let bounded = Bounded { file, given: 0, allowed: LONGEST_ROW, tail: [b'\n'; 3] };
+        let bounded = Bounded { file, given: 0, allowed: LONGEST_ROW, last: b'\n' };
         let mut builder = csv::ReaderBuilder::new();
         builder.delimiter(delimiter).quoting(quoting == Quoting::Standard).buffer_capacity(BUFFER as usize);
         let mut reader = builder.from_reader(bounded);
@@ -45,8 +48,15 @@ impl Delimited {
             return Err(Error::input(path, "the table is empty").with_help("its first line must name the columns"));
         }
         // Excel begins its files with a byte-order mark, which would make the first column unfindable.
-        let names = header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
-        Ok(Self { path: path.to_owned(), columns: Columns::new(path, names)?, reader, line: 1, last_cell: (false, false) })
+        let names: Vec<String> = header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+        if let Some(index) = names.iter().position(|name| name.contains(['\n', '\r'])) {
+            let message = format!("line 1: the name of column {} goes over the line's end", index + 1);
+            return Err(
+                Error::input(path, message).with_help("a quotation mark may never be closed (--no-quotes reads them as text)")
+            );
+        }
+        let columns = Columns::new(path, names)?;
+        Ok(Self { path: path.to_owned(), columns, reader, delimiter, quoting, line: 1, byte: 0 })
     }
 }
 
@@ -69,11 +79,18 @@ impl ReadRows for Delimited {
             }
         };
         if !more {
-            return if self.is_open_quoted() { Err(never_closed(&self.path, self.line)) } else { Ok(false) };
+            if self.is_open_quoted()? {
+                return Err(never_closed(&self.path, self.line));
+            }
+            if !self.ends_whole() && comm::speaks_for_all() {
+                let path = self.path.display();
+                tracing::warn!("{path}: line {}, the last, has no newline: the file may have been cut short", self.line);
+            }
+            return Ok(false);
         }
-        self.line = row.position().map_or(self.line, csv::Position::line);
-        let last = row.iter().next_back().unwrap_or_default();
-        self.last_cell = (last.contains('\n'), last.ends_with('\n'));
+        if let Some(start) = row.position() {
+            (self.line, self.byte) = (start.line(), start.byte());
+        }
         Ok(true)
     }
 
@@ -82,21 +99,44 @@ impl ReadRows for Delimited {
     }
 
     fn ends_whole(&self) -> bool {
-        self.reader.get_ref().tail[2] == b'\n'
+        self.reader.get_ref().last == b'\n'
     }
 }
 
 impl Delimited {
-    /// Whether the file ended within quotation marks. The parser takes the end of the file for the end of the cell; but then the last bytes
-    /// of the file are the cell's own, and not a closing mark and the end of a line.
-    fn is_open_quoted(&self) -> bool {
-        let (holds_line_end, ends_with_one) = self.last_cell;
-        match self.reader.get_ref().tail {
-            [b'\n', b'"', b'\n'] | [b'"', b'\r', b'\n'] => false,
-            [.., b'\n'] => ends_with_one,
-            [.., last] => holds_line_end && last != b'"',
+    /// Whether the file ended within quotation marks. The parser takes the end of the file for the end of the cell, so its last row is read
+    /// once more.
+    fn is_open_quoted(&mut self) -> Result<bool> {
+        if self.quoting == Quoting::Off {
+            return Ok(false);
         }
+        let file = &mut self.reader.get_mut().file;
+        let mut row = Vec::new();
+        file.seek(SeekFrom::Start(self.byte)).and_then(|_| file.read_to_end(&mut row)).at("read", &self.path)?;
+        let row = if self.byte == 0 { row.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&row) } else { &row };
+        Ok(ends_within_quotes(row, self.delimiter))
     }
+}
+
+/// Whether a text that begins with a row ends within quotation marks, read as the parser reads it: a mark opens a cell at its beginning alone,
+/// and two within it are one.
+fn ends_within_quotes(text: &[u8], delimiter: u8) -> bool {
+    #[derive(Clone, Copy, PartialEq)]
+    enum At {
+        Beginning,
+        Plain,
+        Quoted,
+        /// Behind a mark that closes the cell, unless another follows.
+        Closing,
+    }
+    let end = text.iter().fold(At::Beginning, |at, byte| match (at, *byte) {
+        (At::Quoted, b'"') => At::Closing,
+        (At::Quoted, _) | (At::Beginning | At::Closing, b'"') => At::Quoted,
+        (_, b'\n' | b'\r') => At::Beginning,
+        (_, byte) if byte == delimiter => At::Beginning,
+        _ => At::Plain,
+    });
+    end == At::Quoted
 }
 
 /// A file that hands out no more than it is allowed to.
@@ -106,8 +146,8 @@ struct Bounded {
     given: u64,
     /// Bytes it may hand out, give or take a buffer.
     allowed: u64,
-    /// The last bytes handed out.
-    tail: [u8; 3],
+    /// The last byte handed out.
+    last: u8,
 }
 
 impl Read for Bounded {
@@ -117,9 +157,7 @@ impl Read for Bounded {
         }
         let count = self.file.read(buffer)?;
         self.given += count as u64;
-        for byte in buffer.get(count.saturating_sub(3)..count).unwrap_or_default() {
-            self.tail = [self.tail[1], self.tail[2], *byte];
-        }
+        self.last = buffer.get(..count).and_then(<[u8]>::last).copied().unwrap_or(self.last);
         Ok(count)
     }
 }
@@ -280,14 +318,28 @@ mod tests {
 
     #[test]
     fn a_quotation_mark_that_is_never_closed_loses_no_row_in_silence() {
-        for text in ["a\tb\n1\t\"2\n3\t4\n", "a\tb\n1\t\"2\n3\t4", "a\tb\n1\t\"2\"\"\n"] {
+        let open = ["2\n3\t4\n", "2\n3\t4", "2\"\"\n", "2", "\"\"\n", ""].map(|rest| format!("a\tb\n1\t\"{rest}"));
+        for text in &open {
             let (_folder, path) = file("m.tsv", text);
             assert!(rows(&path).unwrap_err().to_string().ends_with("line 2: a quotation mark is never closed"), "{text:?}");
         }
-        for text in ["a\tb\n1\t\"2\n\"\n", "a\tb\n1\t\"2\n\"\r\n", "a\tb\n1\t\"2\n\"", "a\tb\n1\t\"2\n\"\n3\t4\n"] {
-            let (_folder, path) = file("m.tsv", text);
-            assert_eq!(rows(&path).unwrap()[0], vec!["1", "2\n"], "{text:?}");
+        for rest in ["\n", "\r\n", "", "\n3\t4\n", "\n\n", "\r\n\r\n", "\n3\t4\"\n"] {
+            let (_folder, path) = file("m.tsv", &format!("a\tb\n1\t\"2\n\"{rest}"));
+            assert_eq!(rows(&path).unwrap()[0], vec!["1", "2\n"], "{rest:?}");
         }
+    }
+
+    #[test]
+    fn a_quotation_mark_in_the_header_swallows_no_table() {
+        for text in ["a\t\"b\n1\t2\n3\t4\n", "a\t\"b\n1\t\"2\n", "\u{feff}\"a\n"] {
+            let (_folder, path) = file("m.tsv", text);
+            let error = rows(&path).unwrap_err();
+            assert!(error.to_string().contains("line 1: the name of column"), "{text:?}: {error}");
+        }
+        let (_folder, path) = file("m.tsv", "a\t\"b");
+        assert!(rows(&path).unwrap_err().to_string().ends_with("line 1: a quotation mark is never closed"));
+        let (_folder, path) = file("m.tsv", "a\t\"b\"\n");
+        assert!(rows(&path).unwrap().is_empty());
     }
 
     #[test]

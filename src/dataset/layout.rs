@@ -1,6 +1,6 @@
 //! The published layout of a dataset: names of chunks and their entries, and chunks written whole.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,21 @@ const PACKAGE: &str = "original_full";
 #[must_use]
 pub fn chunk_path(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("bioscan_images_{PACKAGE}_part{number}.zip"))
+}
+
+/// The numbers of the chunks in `folder`, sorted: some may be missing.
+pub fn chunks_in(folder: &Path) -> Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder).at("list", folder)? {
+        let name = entry.at("list", folder)?.file_name().to_string_lossy().into_owned();
+        let digits = name.strip_prefix(&format!("bioscan_images_{PACKAGE}_part")).and_then(|rest| rest.strip_suffix(".zip"));
+        let number = digits.and_then(|digits| digits.parse::<u32>().ok());
+        numbers.extend(number.filter(|number| chunk_path(folder, *number).is_file()));
+    }
+    numbers.sort_unstable();
+    // `part01` and `part1` are two names of one number; the path above is the second's.
+    numbers.dedup();
+    Ok(numbers)
 }
 
 /// What the photograph `file` is called inside chunk `number`: `bioscan/images/original_full/part{N}/{file}`.

@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 
 /// Rows of a row group: about 50 MB of the published metadata, and all that is held in memory.
 const ROWS: usize = 1 << 15;
+/// Bytes of text after which a row group ends earlier: a row may have 16 MiB.
+const BYTES: usize = 64 << 20;
 
 /// The cells of one column that are not written yet; `None` is null.
 enum Cells {
@@ -100,6 +102,8 @@ pub struct Writer<'a> {
     /// `None` once the file is finished.
     file: Option<SerializedFileWriter<&'a mut BufWriter<File>>>,
     rows: usize,
+    /// Rows and bytes that are not written yet.
+    held: (usize, usize),
 }
 
 impl<'a> Writer<'a> {
@@ -113,12 +117,13 @@ impl<'a> Writer<'a> {
             SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))
         };
         let file = begin().map_err(|error| failure(path, &error))?;
-        Ok(Self { path: path.to_owned(), names: columns.to_vec(), cells, file: Some(file), rows: 0 })
+        Ok(Self { path: path.to_owned(), names: columns.to_vec(), cells, file: Some(file), rows: 0, held: (0, 0) })
     }
 
     fn write_group(&mut self) -> Result<()> {
         let Some(file) = self.file.as_mut() else { return Ok(()) };
         let cells = &mut self.cells;
+        self.held = (0, 0);
         let mut write = || {
             let mut group = file.next_row_group()?;
             cells.iter_mut().try_for_each(|cells| cells.write(&mut group))?;
@@ -137,11 +142,12 @@ impl WriteRows for Writer<'_> {
                     .with_help("`bioscan-hpc metadata validate` lists every such row")
             })?;
         }
-        if self.rows.is_multiple_of(ROWS) { self.write_group() } else { Ok(()) }
+        self.held = (self.held.0 + 1, self.held.1 + row.as_slice().len());
+        if self.held.0 >= ROWS || self.held.1 >= BYTES { self.write_group() } else { Ok(()) }
     }
 
     fn finish(&mut self) -> Result<()> {
-        if !self.rows.is_multiple_of(ROWS) {
+        if self.held.0 > 0 {
             self.write_group()?;
         }
         self.file.take().map_or(Ok(()), |file| file.close().map(drop).map_err(|error| failure(&self.path, &error)))
@@ -185,6 +191,15 @@ mod tests {
         assert_eq!((file.metadata().num_row_groups(), file.metadata().file_metadata().num_rows()), (2, ROWS as i64 + 3));
         let last = file.get_row_iter(None).unwrap().last().unwrap().unwrap();
         assert_eq!(last.get_long(0).unwrap(), ROWS as i64 + 2);
+    }
+
+    #[test]
+    fn a_row_group_of_long_rows_ends_early() {
+        let cell = "x".repeat(8 << 20);
+        let rows: String = (0..9).map(|row| format!("{row},{cell}\n")).collect();
+        let file = write(&format!("chunk_number,name\n{rows}")).unwrap();
+        let of = |group| file.metadata().row_group(group).num_rows();
+        assert_eq!((file.metadata().num_row_groups(), of(0), of(1)), (2, 8, 1));
     }
 
     #[test]

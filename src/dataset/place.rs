@@ -34,14 +34,15 @@ pub enum Places {
 }
 
 impl Places {
-    /// The columns of a table; `None` where it does not say where its images lie.
+    /// The columns of a table; `None` where it does not say where its images lie. Where a table has both kinds, its images are BIOSCAN-1M's: no
+    /// conversion makes a chunk's number, and none moves an image.
     #[must_use]
     pub fn find(columns: &Columns) -> Option<Self> {
-        match Schema::of(columns) {
-            Schema::Bioscan1M => Some(Self::Numbered { chunk: columns.find(CHUNK_NUMBER)?, file: columns.find(IMAGE_FILE)? }),
-            Schema::Bioscan5M => {
-                Some(Self::Hashed { split: columns.find(SPLIT)?, chunk: columns.find(CHUNK)?, id: columns.find("processid")? })
-            }
+        let hashed =
+            || Some(Self::Hashed { split: columns.find(SPLIT)?, chunk: columns.find(CHUNK)?, id: columns.find("processid")? });
+        match (columns.find(CHUNK_NUMBER), columns.find(IMAGE_FILE)) {
+            (Some(chunk), Some(file)) => Some(Self::Numbered { chunk, file }),
+            _ => hashed().filter(|_| Schema::of(columns) == Schema::Bioscan5M),
         }
     }
 

@@ -54,10 +54,14 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// The form of a table with these columns: BIOSCAN-5M's where it has the partition, but no chunk number.
+    /// The form of a table with these columns: BIOSCAN-5M's where it has the partition, and its own names or no image files. What was
+    /// converted keeps columns of the other form behind those of its own.
     #[must_use]
     pub fn of(columns: &Columns) -> Self {
-        let is_5m = columns.find(SPLIT).is_some() && columns.find("processid").is_some() && columns.find(IMAGE_FILE).is_none();
+        let has = |name: &str| columns.find(name).is_some();
+        let own_names = NAMES.into_iter().filter(|(_, five)| has(five)).count();
+        let their_names = NAMES.into_iter().filter(|(one, _)| has(one)).count();
+        let is_5m = has(SPLIT) && has("processid") && (own_names > their_names || !has(IMAGE_FILE));
         if is_5m { Self::Bioscan5M } else { Self::Bioscan1M }
     }
 
@@ -121,6 +125,11 @@ pub fn find(columns: &Columns, name: &str) -> Option<Column> {
     [Schema::Bioscan1M, Schema::Bioscan5M].into_iter().find_map(|schema| columns.find(schema.name(name)))
 }
 
+/// The column whose cells `name` gets: the one called so, before one of the other form's name.
+fn source_of(columns: &Columns, name: &str) -> Option<Column> {
+    columns.find(name).or_else(|| find(columns, name))
+}
+
 /// Where the cells of one output column come from.
 enum Source {
     Copied(Column),
@@ -134,7 +143,7 @@ enum Source {
 impl Source {
     fn of(schema: Schema, name: &str, given: &Columns) -> Self {
         let taxon = RANKS.contains(&name) || ["name", "taxon"].contains(&name);
-        match (find(given, name), given.find("processid")) {
+        match (source_of(given, name), given.find("processid")) {
             (Some(column), _) if taxon => Self::Taxon(column, schema.missing(name)),
             (Some(column), _) => Self::Copied(column),
             (None, Some(id)) if name == IMAGE_FILE => Self::ImageOf(id),
@@ -158,11 +167,13 @@ impl Source {
 /// Writes what is left of `table` to `to` in the form `schema`; returns the number of rows.
 ///
 /// All its published columns are there, empty where `table` does not know them (a chunk number cannot be made of nothing), and columns it
-/// does not have stand behind them.
+/// does not have stand behind them: a second one for the same thing as well, under its own name.
 pub fn convert_as(table: &mut dyn ReadRows, to: &Path, schema: Schema) -> Result<u64> {
     let given = table.columns().clone();
-    let extra = given.names().iter().map(|name| schema.name(name)).filter(|name| !schema.columns().contains(name));
-    let names: Vec<String> = schema.columns().iter().copied().chain(extra).map(str::to_owned).collect();
+    let own = schema.columns();
+    let is_used = |name: &str| own.contains(&schema.name(name)) && source_of(&given, schema.name(name)) == given.find(name);
+    let extra = given.names().iter().map(String::as_str).filter(|name| !is_used(name));
+    let names: Vec<String> = own.iter().copied().chain(extra).map(str::to_owned).collect();
     let sources: Vec<Source> = names.iter().map(|name| Source::of(schema, name, &given)).collect();
     let mut rows = 0;
     table::write(to, &names, |out| {
@@ -197,6 +208,31 @@ mod tests {
         assert_eq!((row["dna_bin"].as_str(), row["dna_barcode"].as_str(), row["genus"].as_str()), ("BOLD:A", "ACGT", ""));
         assert_eq!((row["tribe"].as_str(), row["weight"].as_str(), row["country"].as_str()), ("Tribini", "5", ""));
         assert_eq!(row.len(), 23 + 2);
+    }
+
+    #[test]
+    fn a_converted_table_is_known_for_what_it_is() {
+        let of = |names: &[&str]| {
+            Schema::of(&Columns::new(Path::new("m"), names.iter().map(|name| (*name).to_owned()).collect()).unwrap())
+        };
+        let both: Vec<&str> = COLUMNS_5M.into_iter().chain([IMAGE_FILE, CHUNK_NUMBER, "tribe"]).collect();
+        assert_eq!(
+            (of(&both), of(&COLUMNS_5M), of(&["processid", SPLIT])),
+            (Schema::Bioscan5M, Schema::Bioscan5M, Schema::Bioscan5M)
+        );
+        let both: Vec<&str> = COLUMNS.into_iter().chain([SPLIT, CHUNK, "dna_barcode"]).collect();
+        assert_eq!((of(&both), of(&COLUMNS)), (Schema::Bioscan1M, Schema::Bioscan1M));
+    }
+
+    #[test]
+    fn a_second_column_for_the_same_thing_is_kept() {
+        let text = "processid,uri,dna_bin\nP1,BOLD:A,BOLD:B\n";
+        for (schema, first, second) in [(Schema::Bioscan5M, "dna_bin", "uri"), (Schema::Bioscan1M, "uri", "dna_bin")] {
+            let row = &convert(text, schema)[0];
+            let expected = |name: &str| if name == "uri" { "BOLD:A" } else { "BOLD:B" };
+            assert_eq!((row[first].as_str(), row[second].as_str()), (expected(first), expected(second)));
+            assert_eq!(row.len(), schema.columns().len() + 1);
+        }
     }
 
     #[test]

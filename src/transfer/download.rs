@@ -19,7 +19,7 @@ use crate::transfer::retry::{self, PATIENCE, Verdict};
 use crate::transfer::server::{Answer, Client};
 use crate::transfer::verify::difference;
 
-/// A try that brought so many bytes was no failure, even where it broke off: the next begins to count anew.
+/// A try that came so many bytes further than all before it was no failure, even where it broke off: the next begins to count anew.
 const PROGRESS: u64 = 64 << 10;
 
 /// Pages that may stand between an address and its file.
@@ -52,8 +52,8 @@ pub(super) struct Download<'a> {
 enum Step {
     /// All bytes are here.
     Whole,
-    /// Ask again, after what the server asks for; whether it brought a good piece.
-    Again { asked: Option<Duration>, good: bool, why: String },
+    /// Ask again, after what the server asks for; how many bytes of the file were here before it broke off.
+    Again { asked: Option<Duration>, reached: u64, why: String },
     /// Ask at this address instead.
     GoTo(String),
     /// This address is of no use.
@@ -76,6 +76,8 @@ impl Download<'_> {
 
     fn at_address(&self, url: &str) -> Result<Result<Digests, String>> {
         let (mut address, mut pages, mut failures, mut other) = (url.to_owned(), 0, 0, false);
+        // A server that knows no ranges brings the same beginning again and again.
+        let mut furthest = 0;
         loop {
             let (asked, why) = match self.step(url, &address)? {
                 Step::Whole => {
@@ -103,11 +105,15 @@ impl Download<'_> {
                     continue;
                 }
                 Step::GiveUp(reason) => return Ok(Err(reason)),
-                Step::Again { asked, good, why } => {
-                    failures = if good { 0 } else { failures };
+                Step::Again { asked, reached, why } => {
+                    failures = if reached >= furthest + PROGRESS { 0 } else { failures };
+                    furthest = furthest.max(reached);
                     (asked, why)
                 }
             };
+            if let Some(asks) = retry::too_long(asked) {
+                return Ok(Err(format!("{why}, and {asks}")));
+            }
             failures += 1;
             if failures > PATIENCE {
                 return Ok(Err(format!("{why}, {failures} times in a row")));
@@ -121,13 +127,15 @@ impl Download<'_> {
     /// Asks once at `address`; `url` is what the manifest says, and what the bytes here are told by.
     fn step(&self, url: &str, address: &str) -> Result<Step> {
         let source = hash::of_bytes(url.as_bytes());
-        let begun = self.begun()?.filter(|begun| begun.source == source);
+        // Without a name of its state, and a hash to find out by, nobody can say whether the rest is the same file's.
+        let goes_on = |begun: &Begun| begun.source == source && (begun.validator.is_some() || self.entry.has_hash());
+        let begun = self.begun()?.filter(goes_on);
         let have = if begun.is_some() { fs::metadata(self.part()).map_or(0, |part| part.len()) } else { 0 };
         let begun = begun.unwrap_or(Begun { source, ..Begun::default() });
         if have > 0 && begun.total == Some(have) {
             return Ok(Step::Whole);
         }
-        let again = |asked, why: String| Ok(Step::Again { asked, good: false, why });
+        let again = |asked, why: String| Ok(Step::Again { asked, reached: 0, why });
         let answer = match self.client.get(address, have, begun.validator.as_deref()) {
             Ok(answer) => answer,
             Err(why) => return again(None, why),
@@ -158,11 +166,13 @@ impl Download<'_> {
         {
             return Ok(Step::GiveUp(format!("the server's file has {total} bytes, the published one {published}")));
         }
-        if from > 0 && begun.total.is_some() && total != begun.total {
+        if from > 0 && (begun.total.is_some() && total != begun.total || !same_state(&begun, &answer)) {
             self.forget()?;
             return again(None, "the file changed on the server".into());
         }
         if from == 0 {
+            // The old bytes first: a kill in between must not leave them under the new note.
+            remove(&self.part())?;
             let begun = Begun { validator: answer.validator(), total, ..begun };
             let text = serde_json::to_vec(&begun).map_err(|error| Error::library("serde_json", error))?;
             atomic::write(&self.note(), &text)?;
@@ -190,18 +200,18 @@ impl Download<'_> {
                 Err(error) => break Some(format!("the connection broke off ({error})")),
             }
         };
-        let good = here >= from + PROGRESS;
         match (ended, total) {
             (None, None) => Ok(Step::Whole),
             (None, Some(total)) if here == total => Ok(Step::Whole),
             (Some(why), Some(total)) if here > total => {
                 self.forget()?;
-                Ok(Step::Again { asked: None, good: false, why })
+                Ok(Step::Again { asked: None, reached: 0, why })
             }
             (None, Some(total)) => {
-                Ok(Step::Again { asked: None, good, why: format!("the connection broke off at {here} of {total} bytes") })
+                let why = format!("the connection broke off at {here} of {total} bytes");
+                Ok(Step::Again { asked: None, reached: here, why })
             }
-            (Some(why), _) => Ok(Step::Again { asked: None, good, why }),
+            (Some(why), _) => Ok(Step::Again { asked: None, reached: here, why }),
         }
     }
 
@@ -243,6 +253,16 @@ impl Download<'_> {
     pub fn publish(&self) -> Result<()> {
         atomic::publish(&self.part(), &self.path)?;
         remove(&self.note())
+    }
+}
+
+/// Whether a part is of the file whose beginning is here. Where that is known by its date, a part may leave the date out (RFC 9110, 15.3.7).
+fn same_state(begun: &Begun, answer: &Answer) -> bool {
+    match (&begun.validator, answer.validator()) {
+        (Some(known), None) => !known.starts_with('"'),
+        // Nobody knows: the hash will tell.
+        (None, _) => true,
+        (Some(known), Some(named)) => *known == named,
     }
 }
 

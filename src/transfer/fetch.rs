@@ -49,8 +49,10 @@ pub struct Fetched {
 pub enum Outcome {
     /// It was here.
     Here,
-    /// It was here, and is what is published.
+    /// It was here, and its published hash agrees.
     Checked,
+    /// It was here, and no hash of it is published: nobody can say whether it is whole.
+    Unverified,
     /// It came; so many bytes, and whether a published hash agrees (otherwise its length alone does).
     Arrived {
         /// Its length.
@@ -112,13 +114,19 @@ fn one(
     let done = |outcome| Ok(Fetched { name: entry.name.clone(), path: path.clone(), outcome });
     match state {
         State::Here => return done(Outcome::Here),
+        // A length alone proves little, and nothing proves nothing: it is noted as no arrival, and said again the next time.
+        State::Unchecked if !entry.has_hash() => {
+            let bytes = fs::metadata(&path).at("look at", &path)?.len();
+            return done(match entry.bytes.filter(|published| *published != bytes) {
+                Some(published) => Outcome::Failed(not_replaced(&format!("it has {bytes} bytes, not {published}"))),
+                None => Outcome::Unverified,
+            });
+        }
         State::Unchecked => {
             let found = digests::of_file(&path)?;
             // Whoever put it there may want it: it is said, and not replaced.
             if let Some(what) = difference(entry, &found) {
-                return done(Outcome::Failed(format!(
-                    "a file of this name is here, but {what}; remove it to fetch the published one"
-                )));
+                return done(Outcome::Failed(not_replaced(&what)));
             }
             arrived(arrivals, entry, &path, &found)?;
             return done(Outcome::Checked);
@@ -134,9 +142,13 @@ fn one(
         Ok(found) => {
             download.publish()?;
             arrived(arrivals, entry, &path, &found)?;
-            done(Outcome::Arrived { bytes: found.bytes, verified: entry.md5.is_some() || entry.sha256.is_some() })
+            done(Outcome::Arrived { bytes: found.bytes, verified: entry.has_hash() })
         }
     }
+}
+
+fn not_replaced(what: &str) -> String {
+    format!("a file of this name is here, but {what}; remove it to fetch the published one")
 }
 
 /// Notes that the file at `path` is whole.

@@ -40,6 +40,14 @@ pub struct Entry {
     pub verified: bool,
 }
 
+impl Entry {
+    /// Whether a hash of it is published.
+    #[must_use]
+    pub fn has_hash(&self) -> bool {
+        self.md5.is_some() || self.sha256.is_some()
+    }
+}
+
 impl Manifest {
     /// The published files.
     pub fn published() -> Result<Self> {

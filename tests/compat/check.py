@@ -7,7 +7,8 @@
   what it reads is tests/fixtures/bioscan_dataset/golden.json, and tests/bioscan_dataset.rs reads the same with our code.
   Its checks of the MD5 of the real files are switched off; everything else is as installed.
 - pandas reads the Parquet that `metadata convert` wrote.
-- mlcroissant validates the document that `metadata document` wrote, and reads its records.
+- mlcroissant validates the documents that `metadata document` wrote, of tables in TSV, CSV and JSON-LD and of images in a ZIP, and reads
+  their records.
 """
 
 import json
@@ -15,6 +16,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import zipfile
 from hashlib import md5
 from pathlib import Path
 
@@ -141,16 +143,27 @@ def croissant(binary, root):
     """mlcroissant finds nothing wrong with the document and reads the records by it."""
     import mlcroissant
 
-    for name in ("1m", "5m"):
-        folder, table = root / f"bioscan{name}", Path(TABLES[name]).relative_to(f"bioscan{name}")
-        subprocess.run([binary, "-q", "metadata", "document", "--dataset", f"bioscan-{name}", folder, table], check=True,
+    def check(name, folder, *files):
+        subprocess.run([binary, "-q", "metadata", "document", "--dataset", f"bioscan-{name}", folder, *files], check=True,
                        stdout=subprocess.DEVNULL)
         dataset = mlcroissant.Dataset(str(folder / "croissant.json"))
         assert not dataset.metadata.ctx.issues.errors, dataset.metadata.ctx.issues.report()
         records = list(dataset.records("records"))
         rows = list(rows_1m() if name == "1m" else rows_5m())
         assert len(records) == len(rows)
-        assert records[3]["records/processid"] == rows[3]["processid"].encode()
+        for column in ("processid", "order"):
+            assert records[3][f"records/{column}"] == rows[3][column].encode()
+
+    for name in ("1m", "5m"):
+        check(name, root / f"bioscan{name}", Path(TABLES[name]).relative_to(f"bioscan{name}"))
+        folder = root / f"json{name}"
+        folder.mkdir()
+        (folder / "metadata.jsonld").write_bytes((root / f"{name}.jsonld").read_bytes())
+        images = root / f"bioscan{name}/images"
+        with zipfile.ZipFile(folder / "cropped_256.zip", "w") as archive:
+            for path in sorted(images.rglob("*.jpg")):
+                archive.write(path, path.relative_to(images))
+        check(name, folder, "metadata.jsonld", "cropped_256.zip")
 
 
 def main():

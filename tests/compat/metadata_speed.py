@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import time
+from hashlib import md5
 from pathlib import Path
 
 HEADER = ("processid,sampleid,taxon,phylum,class,order,family,subfamily,genus,species,dna_bin,dna_barcode,country,province_state,coord-lat,"
@@ -41,6 +42,12 @@ def table_1m(binary, folder):
     return found[0]
 
 
+def bin_of(number):
+    """BOLD:AAA0000 and on: three letters and four digits."""
+    letters, digits = divmod(number, 10_000)
+    return f"BOLD:A{chr(65 + letters // 26)}{chr(65 + letters % 26)}{digits:04}"
+
+
 def table_5m(folder):
     path = folder / "5m.csv"
     if path.exists():
@@ -50,8 +57,8 @@ def table_5m(folder):
         out.write(HEADER + "\n")
         for number in range(ROWS_5M):
             barcode = draw.randbytes(658).translate(BASES).decode()
-            digits = f"{number * 2654435761 % 256:02x}"
-            out.write(f"SYN{number:07}-23,CBG-A{number:07}-B02,{TAXA[number % 6]},BOLD:AA{number % 320_000:06},{barcode},Costa Rica,Guanacaste,"
+            digits = md5(f"SYN{number:07}-23".encode()).hexdigest()[:2]
+            out.write(f"SYN{number:07}-23,CBG-A{number:07}-B02,{TAXA[number % 6]},{bin_of(number % 320_000)},{barcode},Costa Rica,Guanacaste,"
                       f"10.327,-84.08,{5_000 + number % 9_000},0.{500 + number % 500},0.{7_000 + number % 999},0,pretrain,,{digits}\n")
     (folder / "5m.csv.part").rename(path)
     return path

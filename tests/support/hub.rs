@@ -30,6 +30,12 @@ pub struct Shelf {
     store: String,
 }
 
+impl Shelf {
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
 pub struct Hub {
     pub server: Server,
     pub store: Server,

@@ -51,7 +51,7 @@ pub struct Args {
     #[cfg(feature = "image")]
     #[arg(long, value_name = "IMAGES")]
     images: Option<PathBuf>,
-    /// Records whose image cannot be read or is another's stay, are marked in image_fault and duplicate_of, or go
+    /// Records whose image is missing (not where they say), cannot be read or is another's stay, are marked in image_fault and duplicate_of, or go
     #[cfg(feature = "image")]
     #[arg(long, value_name = "WHAT", requires = "images", default_value = "keep")]
     bad_images: Treatment,
@@ -103,6 +103,7 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
 fn with_images(args: &Args, mut plan: Plan, work: impl FnOnce(Plan) -> Result<Exit>) -> Result<Exit> {
     use crate::comm::World;
     use crate::curate::{Likeness, Looking, Shelf, survey};
+    use crate::dataset::table::Quoting;
 
     let Some(images) = &args.images else {
         require_no_images(&plan)?;
@@ -118,7 +119,7 @@ fn with_images(args: &Args, mut plan: Plan, work: impl FnOnce(Plan) -> Result<Ex
         likeness: args.near.map_or(Likeness::Exact, Likeness::Near),
         organisms: plan.derive.contains(&Derived::OrganismPixels),
     };
-    let surveyed = Shelf::open(images).and_then(|shelf| survey(&world, &shelf, looking));
+    let surveyed = Shelf::open(images).and_then(|shelf| survey(&world, &shelf, looking, &args.table, Quoting::Standard));
     let outcome = world.agree(surveyed).and_then(|facts| {
         let done = world.on_root(|| {
             plan.facts = facts.unwrap_or_default();

@@ -13,7 +13,8 @@ use crate::error::{Error, Exit, Result};
   bioscan-hpc metadata document data/mine --about about.toml metadata.tsv images.hdf5
 
 Writes croissant.json (Croissant 1.1, with the SHA-256 of every file named) and README.md (a dataset
-card in the form of Hugging Face, its statistics filled in) into the folder. `about.toml` holds
+card in the form of Hugging Face, its statistics filled in) into the folder; a README.md that it did
+not write itself stays, unless --force says otherwise. `about.toml` holds
 name, description, url, license (its SPDX name), license_url, attribution, creators, citation,
 version and published.")]
 pub struct Args {
@@ -29,6 +30,9 @@ pub struct Args {
     /// What it is, where it is your own
     #[arg(long, value_name = "ABOUT.toml", conflicts_with = "dataset")]
     about: Option<PathBuf>,
+    /// Write over a README.md that somebody else wrote
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -49,7 +53,8 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
     };
     let files: Vec<PathBuf> = args.files.iter().map(|file| args.folder.join(file)).collect();
     let metadata = args.folder.join(&args.metadata);
-    let done = document(Request { about: &about, folder: &args.folder, metadata: &metadata, files: &files })?;
+    let folder = &args.folder;
+    let done = document(Request { about: &about, folder, metadata: &metadata, files: &files, force: args.force })?;
     answer(context, &done, || {
         format!("{}\n{}\n{} files, {} bytes\n", done.croissant.display(), done.card.display(), done.files, done.bytes)
     })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::{Context, answer};
 use crate::config::Job;
-use crate::dataset::statistics::{Category, Query, Rank, Statistics, statistics_with};
+use crate::dataset::statistics::{Category, ClassCount, Experiment, PartitionCount, Query, Rank, Statistics, statistics_with};
 use crate::error::{Exit, Result};
 use crate::store::rows;
 
@@ -15,6 +15,7 @@ use crate::store::rows;
   bioscan-hpc metadata stats data/BIOSCAN_Insect_Dataset_metadata.tsv
   bioscan-hpc metadata stats results/mine/metadata.tsv --job jobs/mine.toml --json
   bioscan-hpc metadata stats 5m.csv --level class=Insecta --attribute order --csv
+  bioscan-hpc metadata stats metadata.tsv --csv --counts classes
 
 For each attribute: distinct values, records with and without one, the imbalance ratio (records of
 the most over those of the least populated), and the distribution of records over values (std of
@@ -34,6 +35,20 @@ pub struct Args {
     /// Answer in CSV
     #[arg(long)]
     csv: bool,
+    /// Which table to answer in CSV
+    #[arg(long, value_name = "TABLE", requires = "csv", conflicts_with = "attribute", default_value = "attributes")]
+    counts: Counts,
+}
+
+/// The tables of the text, each a CSV of its own.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Counts {
+    /// A row an attribute
+    Attributes,
+    /// A row a partition of BIOSCAN-5M
+    Partitions,
+    /// A row a class of each experiment and partition of your own
+    Classes,
 }
 
 fn level(text: &str) -> Result<(String, String), String> {
@@ -48,7 +63,11 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
     let found = statistics_with(&args.table, &query)?;
     let words = match (args.csv, &args.attribute) {
         (true, Some(name)) => values_csv(name, &found)?,
-        (true, None) => attributes_csv(&found)?,
+        (true, None) => match args.counts {
+            Counts::Attributes => attributes_csv(&found)?,
+            Counts::Partitions => partitions_csv(&found)?,
+            Counts::Classes => classes_csv(&found)?,
+        },
         (false, Some(name)) => values_text(name, &found),
         (false, None) => text(&found),
     };
@@ -109,6 +128,23 @@ fn values_text(name: &str, found: &Statistics) -> String {
 fn values_csv(name: &str, found: &Statistics) -> Result<String> {
     let row = |value: &Category| vec![value.name.clone(), value.records.to_string(), format!("{:.4}", percent(value, found))];
     rows::csv(&[name, "records", "percent"], found.values.iter().map(row))
+}
+
+fn partitions_csv(found: &Statistics) -> Result<String> {
+    let row = |count: &PartitionCount| {
+        [count.partition.clone(), count.samples.to_string(), count.barcodes.to_string(), count.species.to_string()]
+    };
+    rows::csv(&["partition", "samples", "barcodes", "species"], found.partitions.iter().map(row))
+}
+
+fn classes_csv(found: &Statistics) -> Result<String> {
+    let row = |name: &str, count: &ClassCount| {
+        let counts = [count.train, count.validation, count.test].map(|count| count.to_string());
+        [name.to_owned(), count.class.clone()].into_iter().chain(counts).collect::<Vec<_>>()
+    };
+    let of =
+        |experiment: &Experiment| experiment.classes.iter().map(|count| row(&experiment.experiment, count)).collect::<Vec<_>>();
+    rows::csv(&["experiment", "class", "train", "validation", "test"], found.experiments.iter().flat_map(of))
 }
 
 fn attributes_csv(found: &Statistics) -> Result<String> {

@@ -62,10 +62,11 @@ fn with_images(args: &Args, work: impl FnOnce(&dyn Fn() -> Result<Report>) -> Re
     let Some(images) = &args.images else { return work(&|| Ok(Report::default())) };
     let world = World::connect()?;
     let looking = Looking { likeness: Likeness::Exact, organisms: false };
-    let surveyed = Shelf::open(images).and_then(|shelf| survey(&world, &shelf, looking));
+    let quoting = quoting(args.no_quotes);
+    let surveyed = Shelf::open(images).and_then(|shelf| survey(&world, &shelf, looking, &args.table, quoting));
     let outcome = world.agree(surveyed).and_then(|facts| {
         let facts = facts.unwrap_or_default();
-        Ok(world.on_root(|| work(&|| inspect(&args.table, &facts, args.size)))?.unwrap_or(Exit::Done))
+        Ok(world.on_root(|| work(&|| inspect(&args.table, quoting, &facts, args.size)))?.unwrap_or(Exit::Done))
     });
     world.leave(outcome)
 }

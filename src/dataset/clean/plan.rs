@@ -120,9 +120,18 @@ impl<'a> Rules<'a> {
         if let Some(there) = added.iter().find(|name| columns.find(name).is_some()) {
             return Err(Error::usage(format!("the table has a column `{there}` already")).with_help("rename or remove it"));
         }
+        if let Some((_, twice)) =
+            added.iter().enumerate().find(|(index, name)| added.iter().take(*index).any(|other| other == *name))
+        {
+            return Err(Error::usage(format!("the column `{twice}` is to be added twice")).with_help("name it once"));
+        }
         let genus_and_species = columns.find("genus").zip(columns.find("species"));
         if plan.genus_from_species && genus_and_species.is_none() {
             return Err(Error::usage("a missing genus is to be taken from the species, but the table has not both columns"));
+        }
+        let places = Places::find(columns);
+        if places.is_none() && (plan.images != Images::Keep || plan.derive.iter().any(|derived| derived.needs_images())) {
+            return Err(Error::usage("the table has no columns that say where its images lie"));
         }
         Ok(Self {
             plan,
@@ -132,7 +141,7 @@ impl<'a> Rules<'a> {
             taxa,
             genus_and_species,
             barcode: schema::find(columns, "dna_barcode"),
-            places: Places::find(columns),
+            places,
             added,
         })
     }
@@ -140,9 +149,10 @@ impl<'a> Rules<'a> {
     /// Changes `cells`, those of the added columns included, and returns the entries that say how; [`Entry::Removed`] stands alone.
     /// `row` is the row as it was.
     pub fn apply(&self, number: u64, row: &StringRecord, cells: &mut [String]) -> Vec<Entry> {
-        let place: Option<Place> = self.places.filter(|_| !self.plan.facts.is_empty()).map(|places| places.of(row));
+        let looked = self.plan.images != Images::Keep || !self.plan.facts.is_empty();
+        let place: Option<Place> = self.places.filter(|_| looked).map(|places| places.of(row));
         let facts = place.and_then(|place| self.plan.facts.get(&place));
-        if let (Images::Drop, Some(why)) = (self.plan.images, facts.and_then(reason)) {
+        if let (Images::Drop, Some(why)) = (self.plan.images, reason(facts)) {
             return vec![Entry::Removed { row: number, cells: row.iter().map(str::to_owned).collect(), why }];
         }
         let mut edit = Edit { row: number, rules: self, cells, entries: Vec::new() };
@@ -157,7 +167,7 @@ impl<'a> Rules<'a> {
         if let Some((genus, species)) = self.genus_and_species.filter(|_| self.plan.genus_from_species) {
             let species = edit.cells.get(species.0).cloned().unwrap_or_default();
             if edit.cells.get(genus.0).is_some_and(|genus| is_unknown(genus)) && !is_unknown(&species) {
-                edit.set(genus.0, species.split(' ').next().unwrap_or_default(), "the species names its genus");
+                edit.set(genus.0, species.split_whitespace().next().unwrap_or_default(), "the species names its genus");
             }
         }
         self.derive(&mut edit, facts);
@@ -185,10 +195,11 @@ impl<'a> Rules<'a> {
             };
             edit.set(index, value.as_deref().unwrap_or_default(), "derived");
         }
-        if let (Images::Mark, Some(facts)) = (self.plan.images, facts) {
-            let fault = first + self.plan.derive.len();
-            edit.set(fault, facts.fault.as_deref().unwrap_or_default(), "the image cannot be used");
-            edit.set(fault + 1, facts.duplicate_of.as_deref().unwrap_or_default(), "the image is another's");
+        if self.plan.images == Images::Mark {
+            let index = first + self.plan.derive.len();
+            let original = facts.and_then(|facts| facts.duplicate_of.as_deref());
+            edit.set(index, fault(facts).unwrap_or_default(), "the image cannot be used");
+            edit.set(index + 1, original.unwrap_or_default(), "the image is another's");
         }
     }
 }
@@ -197,9 +208,14 @@ fn is_unknown(taxon: &str) -> bool {
     UNKNOWN.contains(&taxon.trim().to_lowercase().as_str())
 }
 
-fn reason(facts: &ImageFacts) -> Option<String> {
-    let duplicate = || facts.duplicate_of.as_ref().map(|other| format!("the image is that of {other}"));
-    facts.fault.as_ref().map(|fault| format!("the image cannot be used: {fault}")).or_else(duplicate)
+/// Why an image cannot be used; one of which nothing is known, though all were looked at, is not there.
+fn fault(facts: Option<&ImageFacts>) -> Option<&str> {
+    facts.map_or(Some("missing"), |facts| facts.fault.as_deref())
+}
+
+fn reason(facts: Option<&ImageFacts>) -> Option<String> {
+    let duplicate = || Some(format!("the image is that of {}", facts?.duplicate_of.as_ref()?));
+    fault(facts).map(|fault| format!("the image cannot be used: {fault}")).or_else(duplicate)
 }
 
 /// A row being changed.

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use crate::dataset::clean::ledger::{Content, Entries, Entry, promised};
-use crate::dataset::clean::run::content_of;
+use crate::dataset::clean::run::{are_distinct, content_of};
 use crate::dataset::record::{Columns, StringRecord};
 use crate::dataset::table::{self, WriteRows};
 use crate::error::{Error, Result};
 
 /// Makes the changes of `ledger` to the table `from` it is about, and writes `to`. Returns the rows written.
 pub fn replay(from: &Path, ledger: &Path, to: &Path) -> Result<u64> {
+    are_distinct(&[from, ledger, to])?;
     let (mut entries, header) = Entries::open(ledger)?;
     if content_of(from)? != header.source {
         return Err(Error::input(from, "is not the table that the ledger is about"));
@@ -36,6 +37,7 @@ pub fn replay(from: &Path, ledger: &Path, to: &Path) -> Result<u64> {
 
 /// Takes the changes of `ledger` back from its result `from`, and writes the table it was made of to `to`. Returns the rows written.
 pub fn reverse(from: &Path, ledger: &Path, to: &Path) -> Result<u64> {
+    are_distinct(&[from, ledger, to])?;
     if content_of(from)? != promised(ledger)? {
         return Err(Error::input(from, "is not the result that the ledger is about"));
     }

@@ -1,7 +1,7 @@
 //! A cleaning from the table to the table and its ledger.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -25,10 +25,8 @@ pub struct Summary {
 
 /// Cleans the table `from` into `to` and writes down every change in `ledger`. The ledger is there before the table is.
 pub fn clean(from: &Path, to: &Path, ledger: &Path, plan: &Plan) -> Result<Summary> {
+    are_distinct(&[from, to, ledger])?;
     let source = content_of(from)?;
-    if matches!((from.canonicalize(), to.canonicalize()), (Ok(a), Ok(b)) if a == b) {
-        return Err(Error::usage(format!("{} would be written over itself", from.display())).with_help("choose another output"));
-    }
     let mut table = table::open(from)?;
     let rules = Rules::find(plan, table.columns())?;
     let columns = table.columns().names().to_vec();
@@ -62,6 +60,27 @@ pub fn clean(from: &Path, to: &Path, ledger: &Path, plan: &Plan) -> Result<Summa
         })
     })?;
     Ok(summary)
+}
+
+/// Refuses two paths of one file, there or not: one would be written over the other.
+pub(super) fn are_distinct(paths: &[&Path]) -> Result<()> {
+    let mut seen = Vec::new();
+    for path in paths {
+        let place = place_of(path);
+        if seen.contains(&place) {
+            return Err(Error::usage(format!("{} would be written over itself", path.display()))
+                .with_help("the table, the result and the ledger must be three files"));
+        }
+        seen.push(place);
+    }
+    Ok(())
+}
+
+/// Where `path` leads; a file that is not there is known by its folder.
+fn place_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let in_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// The [`Content`] of the table at `path`.
@@ -144,6 +163,23 @@ d.jpg,2,Aus,\"Aus, \"\"odd\"\"\",Aini,AC,2,4,,part1/a.jpg
     }
 
     #[test]
+    fn a_record_without_an_image_is_marked_or_goes() {
+        let case = Case::new();
+        std::fs::write(case.at("m.csv"), format!("{TABLE}e.jpg,2,,,,\n")).unwrap();
+        assert_eq!(case.clean(Images::Mark).rows, 5);
+        assert!(
+            case.text("out.csv").ends_with("e.jpg,2,not_classified,not_classified,not_classified,,0,,missing,\n"),
+            "{}",
+            case.text("out.csv")
+        );
+        assert_eq!(case.clean(Images::Drop).removed, 3);
+        assert!(case.text("ledger.jsonl").contains("the image cannot be used: missing"));
+        std::fs::write(case.at("m.csv"), "genus,species,tribe\nAus,,\n").unwrap();
+        let error = clean(&case.at("m.csv"), &case.at("out.csv"), &case.at("l.jsonl"), &plan(Images::Drop)).unwrap_err();
+        assert!(error.to_string().contains("no columns that say where its images lie"), "{error}");
+    }
+
+    #[test]
     fn a_ledger_replays_to_the_result_and_reverses_to_the_source() {
         for images in [Images::Keep, Images::Mark, Images::Drop] {
             let case = Case::new();
@@ -154,6 +190,35 @@ d.jpg,2,Aus,\"Aus, \"\"odd\"\"\",Aini,AC,2,4,,part1/a.jpg
             reverse(&case.at("out.csv"), &case.at("ledger.jsonl"), &case.at("back.csv")).unwrap();
             assert_eq!(case.text("back.csv"), TABLE);
         }
+    }
+
+    #[test]
+    fn nothing_is_written_over_another() {
+        let case = Case::new();
+        std::os::unix::fs::symlink(case.0.path(), case.at("link")).unwrap();
+        let [table, out] = ["m.csv", "out.csv"].map(|name| case.at(name));
+        for (to, ledger) in [(&table, &out), (&out, &table), (&out, &case.at("link/out.csv")), (&out, &case.at("link/m.csv"))] {
+            let error = clean(&table, to, ledger, &plan(Images::Keep)).unwrap_err();
+            assert!(error.to_string().contains("would be written over itself"), "{error}");
+        }
+        assert_eq!(case.text("m.csv"), TABLE);
+        case.clean(Images::Keep);
+        for (from, follow) in [("m.csv", replay as fn(&Path, &Path, &Path) -> Result<u64>), ("out.csv", reverse)] {
+            let error = follow(&case.at(from), &case.at("ledger.jsonl"), &case.at("ledger.jsonl")).unwrap_err();
+            assert!(error.to_string().contains("would be written over itself"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_column_is_added_once_and_a_genus_is_a_word() {
+        let case = Case::new();
+        std::fs::write(case.at("m.csv"), "genus,species\n,  Aus bus\n").unwrap();
+        let plan = Plan { genus_from_species: true, ..Plan::default() };
+        clean(&case.at("m.csv"), &case.at("out.csv"), &case.at("l.jsonl"), &plan).unwrap();
+        assert_eq!(case.text("out.csv"), "genus,species\nAus,  Aus bus\n");
+        let plan = Plan { derive: vec![Derived::BarcodeLength; 2], ..plan };
+        let error = clean(&case.at("m.csv"), &case.at("out.csv"), &case.at("l.jsonl"), &plan).unwrap_err();
+        assert!(error.to_string().contains("`barcode_length` is to be added twice"), "{error}");
     }
 
     #[test]

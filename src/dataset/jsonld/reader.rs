@@ -46,7 +46,13 @@ impl Reader {
     fn next(&mut self) -> Result<bool> {
         let before = self.number - 1;
         match self.source.next_token()? {
-            Some(b']') => return Ok(false),
+            Some(b']') => {
+                self.source.consume(1);
+                let more = self.source.next_token()?.is_some();
+                let fault =
+                    || self.source.fault(self.source.offset, format!("something stands behind the `]` of object {before}"));
+                return if more { Err(fault().with_help("the file is one array: join its parts into it")) } else { Ok(false) };
+            }
             Some(b',') => self.source.consume(1),
             Some(_) => return Err(self.source.fault(self.source.offset, format!("no `,` behind object {before}"))),
             None => return Err(self.source.cut_short(format!("the file ends behind object {before}, without `]`"))),
@@ -139,6 +145,7 @@ mod tests {
     fn a_fault_is_named_by_its_line_column_and_object() {
         let fault = |text| convert(text).unwrap_err().to_string().split_once(": ").unwrap().1.to_owned();
         assert_eq!(fault(r#"{"a":"1"}"#), "line 1, column 1: the file does not begin with `[`");
+        assert_eq!(fault("[{\"a\":\"1\"}]\n[{\"a\":\"2\"}]"), "line 2, column 1: something stands behind the `]` of object 1");
         assert_eq!(fault("[\n{\"a\":\"1\"},\n {\"b\":\"1\"}]"), "line 3, column 2: object 2 has the key `b`, the first has not");
         assert_eq!(fault(r#"[{"a":"1","b":"2"},{"b":"1"}]"#), "line 1, column 20: object 2 has no key `a`");
         assert_eq!(fault(r#"[{"a":"1"},{"a":"1","a":"2"}]"#), "line 1, column 12: object 2 has the key `a` twice");

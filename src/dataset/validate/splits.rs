@@ -1,6 +1,6 @@
 //! Splits: known words, the subsets that the benchmark promises, and no barcode on both sides of a test.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::dataset::bioscan5m::{self, Partition, Set};
 use crate::dataset::record::{Column, Columns, digest, is_blank};
@@ -13,7 +13,9 @@ use crate::error::Result;
 
 pub(super) fn checks(columns: &Columns, schema: Schema) -> Result<Vec<Box<dyn Check>>> {
     let experiments: Vec<_> = EXPERIMENTS.into_iter().filter_map(|name| Experiment::find(columns, name)).collect();
-    let mut checks: Vec<Box<dyn Check>> = vec![Box::new(Experiments(experiments))];
+    let large = experiments.iter().filter(|experiment| experiment.name.starts_with("large_"));
+    let whole = large.filter_map(|experiment| Some(Whole::new(experiment.name, experiment.column, experiment.label?))).collect();
+    let mut checks: Vec<Box<dyn Check>> = vec![Box::new(Experiments(experiments)), Box::new(Wholes(whole))];
     if schema == Schema::Bioscan5M {
         let barcode = schema::find(columns, "dna_barcode");
         checks.push(Box::new(Partitions { split: columns.require(SPLIT)?, barcode, seen: HashMap::new() }));
@@ -75,6 +77,55 @@ impl Check for Experiments {
     }
 }
 
+/// A large set, which takes every record of each class it has.
+struct Whole {
+    name: &'static str,
+    column: Column,
+    label: Column,
+    /// For each label whether a record of it has a role, how many have none, and the first of those.
+    classes: BTreeMap<String, (bool, u64, String)>,
+}
+
+impl Whole {
+    fn new(name: &'static str, column: Column, label: Column) -> Self {
+        Self { name, column, label, classes: BTreeMap::new() }
+    }
+}
+
+struct Wholes(Vec<Whole>);
+
+impl Check for Wholes {
+    fn row(&mut self, row: &Row, _: &mut Report) {
+        for Whole { column, label, classes, .. } in &mut self.0 {
+            let label = label.of(row.cells);
+            let Some(role) = Role::parse(column.of(row.cells)).filter(|_| !is_blank(label)) else { continue };
+            if !classes.contains_key(label) {
+                classes.insert(label.to_owned(), (false, 0, String::new()));
+            }
+            let Some((taken, left, first)) = classes.get_mut(label) else { continue };
+            if role != Role::NoSplit {
+                *taken = true;
+                continue;
+            }
+            if *left == 0 {
+                *first = row.says(label);
+            }
+            *left += 1;
+        }
+    }
+
+    fn finish(&mut self, report: &mut Report) {
+        for Whole { name, classes, .. } in &self.0 {
+            let kind = format!("`{name}` leaves out a record of a class that takes part");
+            for (taken, left, first) in classes.values() {
+                if *taken && *left > 0 {
+                    report.add_many(Severity::Warning, &kind, *left, || first.clone());
+                }
+            }
+        }
+    }
+}
+
 /// BIOSCAN-5M's partition column.
 struct Partitions {
     split: Column,
@@ -86,6 +137,10 @@ struct Partitions {
 impl Check for Partitions {
     fn row(&mut self, row: &Row, report: &mut Report) {
         let cell = self.split.of(row.cells);
+        if cell.is_empty() {
+            // So a table is that was converted from BIOSCAN-1M.
+            return report.add(Severity::Warning, "the record belongs to no partition: its `split` is empty", || (row.place)());
+        }
         let Some(partition) = Partition::parse(cell) else {
             let kind = format!("`split` is none of {}", Partition::ALL.map(Partition::as_str).join(", "));
             return report.add(Severity::Fault, &kind, || row.says(format_args!("`{cell}`")));
@@ -125,9 +180,24 @@ c.jpg,1,Diptera,Phoridae,no_split,train,test\nd.jpg,1,Diptera,Phoridae,train,no_
             found,
             [
                 ("fault", kind("small_insect_order"), 2, of_small.into()),
-                ("fault", kind("large_diptera_family"), 1, of_diptera.into())
+                ("fault", kind("large_diptera_family"), 1, of_diptera.into()),
+                left_out("large_diptera_family", 2, "line 3: Phoridae"),
+                left_out("large_insect_order", 1, "line 5: Diptera"),
             ]
         );
+    }
+
+    fn left_out(name: &str, count: u64, first: &str) -> (&'static str, String, u64, String) {
+        ("warning", format!("`{name}` leaves out a record of a class that takes part"), count, first.into())
+    }
+
+    #[test]
+    fn a_large_set_takes_all_of_a_class_or_none() {
+        let found = found(
+            "image_file,chunk_number,order,large_insect_order\na.jpg,1,Diptera,train\nb.jpg,1,Diptera,no_split
+c.jpg,1,Zoraptera,no_split\nd.jpg,1,not_classified,no_split\ne.jpg,1,Diptera,\n",
+        );
+        assert_eq!(found, [left_out("large_insect_order", 2, "line 3: Diptera")]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use crate::evaluate::Calibration;
 use crate::report::figures::{Heading, Series, Style};
-use crate::report::figures::{calibration, confusion, cost, curves, distribution, per_class, ranks, sizes, strips, tails};
+use crate::report::figures::{
+    calibration, confusion, cost, curves, distribution, pareto, per_class, ranks, sizes, strips, tails,
+};
 
 fn heading() -> Heading {
     Heading::new("A figure", false)
@@ -91,9 +93,17 @@ fn the_figures_of_the_data_carry_every_count() {
     );
     assert!(svg.contains(">1,000<") && svg.contains(">images (logarithmic)<"));
     let tail = tails::Tail { name: "species".into(), counts: (1..=5000).rev().collect() };
-    let svg = tails::draw(&tails::Tails { heading: heading(), tails: vec![tail] });
+    let svg = tails::draw(&tails::Tails { heading: heading(), tails: vec![tail.clone()] });
     assert!(svg.contains("species: 5,000 categories, the largest of 5,000 records, the smallest of 1"));
     assert!(svg.len() < 20_000, "a long tail is drawn with no more points than one sees");
+    let svg = pareto::draw(&pareto::Pareto {
+        heading: heading(),
+        unit: "records".into(),
+        groups: "categories".into(),
+        tails: vec![tail],
+    });
+    assert!(svg.contains("species: 55.30 % of 5,000 categories hold 80.0 % of the records"), "{svg}");
+    assert!(svg.len() < 20_000, "no more points than one sees");
     let set = sizes::Dataset { name: "large".into(), classes: 2, images: [704, 100, 201], imbalance: 200.0 };
     let svg = sizes::draw(&sizes::Sizes { heading: heading(), datasets: vec![set] });
     assert!(svg.contains("1,005 in 2 classes, imbalance 200") && svg.contains("large, validation: 100"));
@@ -118,6 +128,7 @@ fn a_figure_of_nothing_is_still_a_figure() {
             classes: vec![],
         }),
         tails::draw(&tails::Tails { heading: heading(), tails: vec![] }),
+        pareto::draw(&pareto::Pareto { heading: heading(), unit: "x".into(), groups: "y".into(), tails: vec![] }),
         strips::draw(&strips::Strips { heading: heading(), classes: vec![], rows: vec![], full: "1".into(), key: String::new() }),
         sizes::draw(&sizes::Sizes { heading: heading(), datasets: vec![] }),
         ranks::draw(&ranks::Ranks { heading: heading(), ranks: vec![] }),

@@ -9,6 +9,7 @@
 //! | [`calibration`] | reliability diagram |
 //! | [`distribution`] | images of each class and split, records of each category: the long tail |
 //! | [`tails`] | records of each category at each taxonomic rank, by place: how long the tails are |
+//! | [`pareto`] | how few categories hold how many of the records |
 //! | [`sizes`] | images of the datasets, and their imbalance |
 //! | [`ranks`] | how much of the metadata is labelled at each taxonomic rank |
 //! | [`cost`] | device-hours and images a second |
@@ -32,6 +33,7 @@ pub mod curves;
 pub mod distribution;
 pub mod font;
 pub mod palette;
+pub mod pareto;
 pub mod per_class;
 #[cfg(feature = "png")]
 pub mod png;

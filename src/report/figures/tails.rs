@@ -79,7 +79,7 @@ pub fn draw(figure: &Tails) -> String {
 }
 
 /// The first and the last of `points`, and of the others those that lie apart.
-fn seen(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+pub(super) fn seen(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let last = points.len().saturating_sub(1);
     let mut kept: Vec<(f64, f64)> = Vec::new();
     for (index, point) in points.into_iter().enumerate() {

@@ -3,7 +3,7 @@
 use crate::dataset::statistics::{ClassCount, Experiment, Rank, Tail};
 use crate::dataset::taxonomy::RANKS;
 use crate::report::figures::axis::thousands;
-use crate::report::figures::{distribution, ranks, sizes, strips, tails};
+use crate::report::figures::{distribution, pareto, ranks, sizes, strips, tails};
 use crate::report::page::counts::Size;
 use crate::report::page::material::Material;
 use crate::report::page::pictures::{Picture, Section, heading};
@@ -19,6 +19,8 @@ pub(super) fn pictures(material: &Material) -> Vec<Picture> {
     let Some(statistics) = &material.statistics else { return vec![] };
     let mut all = vec![of_sizes(material, &statistics.experiments), of_ranks(material, &statistics.ranks)];
     all.push(of_tails(material, &statistics.tails));
+    all.push(pareto_of_ranks(material, &statistics.tails));
+    all.push(pareto_of_classes(material, &statistics.experiments));
     all.extend(statistics.experiments.iter().map(|experiment| of_classes(material, experiment)));
     all.extend(statistics.experiments.iter().map(|experiment| in_shades(material, experiment)));
     let taxa = statistics.tails.iter().filter(|tail| RANKS.contains(&tail.rank.as_str()) && tail.categories.len() > 1);
@@ -49,16 +51,42 @@ fn of_ranks(material: &Material, all: &[Rank]) -> Picture {
 }
 
 fn of_tails(material: &Material, all: &[Tail]) -> Picture {
-    let there = all.iter().filter(|tail| !tail.categories.is_empty());
-    let tail = |tail: &Tail| tails::Tail {
-        name: tail.rank.clone(),
-        counts: tail.categories.iter().map(|category| category.records).collect(),
-    };
     let figure =
-        tails::Tails { heading: heading(material, "Records of the categories of each rank"), tails: there.map(tail).collect() };
+        tails::Tails { heading: heading(material, "Records of the categories of each rank"), tails: counts_of_ranks(all) };
     let caption = "Every category of a rank from the most populous to the least; in brackets how many there are. A straight line is a power \
         law.";
     picture("dataset_tails", caption, true, tails::draw(&figure))
+}
+
+fn counts_of_ranks(all: &[Tail]) -> Vec<tails::Tail> {
+    let there = all.iter().filter(|tail| !tail.categories.is_empty());
+    let counts = |tail: &Tail| tail.categories.iter().map(|category| category.records).collect();
+    there.map(|tail| tails::Tail { name: tail.rank.clone(), counts: counts(tail) }).collect()
+}
+
+fn pareto_of_ranks(material: &Material, all: &[Tail]) -> Picture {
+    let heading = heading(material, "Records held by the most populous categories of each rank");
+    let figure = pareto::Pareto { heading, unit: "records".into(), groups: "categories".into(), tails: counts_of_ranks(all) };
+    let caption = "A mark where four fifths of the records are reached; on the straight line all categories would be equal.";
+    picture("dataset_pareto", caption, true, pareto::draw(&figure))
+}
+
+fn pareto_of_classes(material: &Material, experiments: &[Experiment]) -> Picture {
+    let counts = |experiment: &Experiment| {
+        let mut counts: Vec<u64> = experiment
+            .classes
+            .iter()
+            .map(|class| class.train + class.validation + class.test)
+            .filter(|count| *count > 0)
+            .collect();
+        counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
+        tails::Tail { name: experiment.experiment.clone(), counts }
+    };
+    let heading = heading(material, "Images held by the most populous classes of each dataset");
+    let tails = experiments.iter().map(counts).collect();
+    let figure = pareto::Pareto { heading, unit: "images".into(), groups: "classes".into(), tails };
+    let caption = "Of all three splits. A mark where four fifths of the images are reached.";
+    picture("dataset_pareto_classes", caption, true, pareto::draw(&figure))
 }
 
 fn of_classes(material: &Material, experiment: &Experiment) -> Picture {

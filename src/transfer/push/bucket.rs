@@ -4,7 +4,7 @@
 //! refuses bytes that were damaged on the way; what it then says it holds is compared once more. Addresses are signed by `rusty-s3`: a signed
 //! address is a secret and is shown nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base64::Engine;
@@ -86,14 +86,17 @@ impl<'a> Store<'a> {
 
     /// What the bucket holds below the prefix.
     fn list(&self) -> Result<BTreeMap<String, Held>> {
-        let (mut there, mut token) = (BTreeMap::new(), None::<String>);
+        let (mut there, mut token, mut seen) = (BTreeMap::new(), None::<String>, BTreeSet::new());
+        let refused = |message: &str| Error::Server {
+            server: shown(self.bucket.base_url().as_str()),
+            message: message.to_owned(),
+            help: Some("the keys must allow listing, reading and writing below the prefix; nothing was sent".into()),
+        };
         loop {
-            let page = self.page(token.as_deref());
-            let page = page.map_err(|fault| Error::Server {
-                server: shown(self.bucket.base_url().as_str()),
-                message: fault.words().to_owned(),
-                help: Some("the keys must allow listing, reading and writing below the prefix; nothing was sent".into()),
-            })?;
+            if token.as_ref().is_some_and(|token| !seen.insert(token.clone())) {
+                return Err(refused("the list of what is there comes to a page again, and has no end"));
+            }
+            let page = self.page(token.as_deref()).map_err(|fault| refused(fault.words()))?;
             there.extend(page.contents.into_iter().map(|object| {
                 let etag = object.etag.map(|etag| bare(&etag));
                 (object.key, Held { bytes: object.size, etag, ..Held::default() })

@@ -3,7 +3,7 @@
 //! The facts are those of its documentation and of its own client, `huggingface_hub` 2.4: `preupload` says whether a file goes into git itself
 //! or into its large-file store, `commit` takes lines of JSON, `tree` lists what is there. The token goes to the hub's own host alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -122,8 +122,11 @@ impl Hub {
     /// Everything in the repository, by its path.
     pub fn tree(&self, patience: &Patience) -> Result<BTreeMap<String, Held>, Fault> {
         let mut url = format!("{}/api/{}/tree/{}?recursive=true", self.endpoint, self.api, self.revision);
-        let mut there = BTreeMap::new();
+        let (mut there, mut seen) = (BTreeMap::new(), BTreeSet::new());
         loop {
+            if !seen.insert(url.clone()) {
+                return Err(Fault::Failed("the list of what is there comes to a page again, and has no end".into()));
+            }
             let (held, next) = patience.look("the list of what is there", || self.tree_page(&url))?;
             there.extend(held.into_iter().filter(|held| held.kind == "file").map(|held| (held.path.clone(), held)));
             match next {
@@ -136,8 +139,7 @@ impl Hub {
     fn tree_page(&self, url: &str) -> Result<(Vec<Held>, Option<String>), Stop> {
         let mut answer = self.ask("GET", url, &[], Load::Nothing)?;
         // A page elsewhere would be somebody else's list.
-        let next =
-            answer.header("link").and_then(next_page).filter(|next| origin(next) == origin(&self.endpoint) && *next != url);
+        let next = answer.header("link").and_then(next_page).filter(|next| origin(next) == origin(&self.endpoint));
         let next = next.map(str::to_owned);
         Ok((self.json(&mut answer)?, next))
     }

@@ -120,6 +120,11 @@ impl Patience {
                 }
                 Err(Stop::Again(asked, fault)) => (asked, fault),
             };
+            if let Some(asks) = retry::too_long(asked) {
+                let words = format!("{}, and {asks}", fault.words());
+                self.close(words.clone());
+                return Err(Fault::Failed(words));
+            }
             failures += 1;
             if failures > PATIENCE {
                 if self.troubled.fetch_add(1, Ordering::Relaxed) + 1 >= TROUBLED {
