@@ -74,7 +74,7 @@ pub fn run(job: &Job, world: &World, stop: &StopFlag) -> Result<Outcome> {
     let sources = from_root(world, || discover(&job.paths.dataset))?;
     let pass = world.agree(Pass::new(job, world.threads(job.preprocess.threads)))?;
     let _locks = world.on_root(|| take(&pass))?;
-    world.on_root(|| forget_departed(&pass, &sources))?;
+    world.on_root(|| refuse_departed(&pass, &sources))?;
     let (ledger, skipped_already_done) = prepare_all(&pass, &sources, world, stop)?;
     let finished = |source: &&Source| ledger.has(source.chunk, pass.products.iter().map(|product| product.package));
     let (chunks_done, chunks_total) = (sources.iter().filter(finished).count(), sources.len());
@@ -100,15 +100,17 @@ fn take(pass: &Pass) -> Result<Vec<Lock>> {
     pass.products.iter().map(one).collect()
 }
 
-/// Removes what was made of chunks that are in the dataset no more: training reads every pack it finds.
-fn forget_departed(pass: &Pass, sources: &[Source]) -> Result<()> {
+/// Refuses a dataset that has lost chunks: training would read their packs, and the containers would not hold them. Which of the two is
+/// meant, the user alone knows; a pack whose chunk is gone cannot be made again.
+fn refuse_departed(pass: &Pass, sources: &[Source]) -> Result<()> {
     let there: BTreeSet<u32> = sources.iter().map(|source| source.chunk).collect();
-    for Product { name, place, .. } in &pass.products {
-        for chunk in place.chunks()?.difference(&there) {
-            tracing::warn!("part{chunk} is in the dataset no more: its pack leaves {name}");
+    for Product { place, .. } in &pass.products {
+        if let Some(chunk) = place.chunks()?.difference(&there).next() {
             let slot = place.chunk(*chunk);
-            // What vouches first. The pack last: by it the next run finds the chunk, should this one be killed.
-            [&place.summary, &slot.manifest, &slot.boxes, &slot.pack].into_iter().try_for_each(|path| atomic::remove(path))?;
+            let message = format!("was made from part{chunk}, which is in the dataset no more");
+            let names = slot.pack.with_extension("*");
+            return Err(Error::input(&slot.pack, message)
+                .with_help(format!("put the chunk back, or remove {} to leave it out", names.display())));
         }
     }
     Ok(())
