@@ -101,10 +101,15 @@ fn encoding(name: &str) -> &'static str {
     }
 }
 
+/// A name as an `@id`: loaders refuse one with white space.
+fn id(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join("_")
+}
+
 fn file_object(file: &DatasetFile) -> Value {
     json!({
         "@type": "cr:FileObject",
-        "@id": file.name,
+        "@id": id(&file.name),
         "name": file.name,
         "contentUrl": file.name,
         "contentSize": format!("{} B", file.bytes),
@@ -118,9 +123,9 @@ fn file_set(file: &DatasetFile) -> Option<Value> {
     matches!(encoding(&file.name), "application/zip" | "application/x-tar").then(|| {
         json!({
             "@type": "cr:FileSet",
-            "@id": format!("images of {}", file.name),
+            "@id": format!("images-of-{}", id(&file.name)),
             "name": format!("images of {}", file.name),
-            "containedIn": {"@id": file.name},
+            "containedIn": {"@id": id(&file.name)},
             "encodingFormat": "image/jpeg",
             "includes": "**/*.jpg",
         })
@@ -128,21 +133,20 @@ fn file_set(file: &DatasetFile) -> Option<Value> {
 }
 
 fn field(metadata: &str, column: &str) -> Value {
+    // The published JSON-LD quotes its numbers, and an empty string is none.
+    let is_json = encoding(metadata) == "application/json";
     let kind = match Kind::of(column) {
-        Kind::Whole => "sc:Integer",
-        Kind::Fraction => "sc:Float",
-        Kind::Text => "sc:Text",
+        Kind::Whole if !is_json => "sc:Integer",
+        Kind::Fraction if !is_json => "sc:Float",
+        _ => "sc:Text",
     };
-    let extract = match encoding(metadata) {
-        "application/json" => json!({"jsonPath": format!("$[*][{}]", Value::from(column))}),
-        _ => json!({"column": column}),
-    };
+    let extract = if is_json { json!({"jsonPath": format!("$[*][{}]", Value::from(column))}) } else { json!({"column": column}) };
     json!({
         "@type": "cr:Field",
-        "@id": format!("records/{column}"),
+        "@id": format!("records/{}", id(column)),
         "name": column,
         "dataType": kind,
-        "source": {"fileObject": {"@id": metadata}, "extract": extract},
+        "source": {"fileObject": {"@id": id(metadata)}, "extract": extract},
     })
 }
 
@@ -169,11 +173,26 @@ mod tests {
     }
 
     #[test]
+    fn no_id_holds_white_space() {
+        let file = |name: &str| DatasetFile { name: name.into(), bytes: 7, sha256: "ab".repeat(32) };
+        let columns = ["weight, mg".to_owned()];
+        let document =
+            croissant(&About::bioscan_5m().unwrap(), "my m.csv", &columns, &[file("my m.csv"), file("images 256.zip")], false);
+        let set = &document["distribution"][2];
+        assert_eq!((&set["@id"], &set["containedIn"]["@id"]), (&"images-of-images_256.zip".into(), &"images_256.zip".into()));
+        let field = &document["recordSet"][0]["field"][0];
+        assert_eq!((&field["@id"], &field["name"]), (&"records/weight,_mg".into(), &columns[0].as_str().into()));
+        assert_eq!(field["source"]["fileObject"]["@id"], document["distribution"][0]["@id"]);
+        assert_eq!(document["distribution"][0]["contentUrl"], "my m.csv");
+    }
+
+    #[test]
     fn json_is_read_by_paths_and_made_up_data_says_so() {
         let file = DatasetFile { name: "m.jsonld".into(), bytes: 7, sha256: "ab".repeat(32) };
         let document = croissant(&About::bioscan_1m().unwrap(), "m.jsonld", &["coord-lat".to_owned()], &[file], true);
-        let extract = &document["recordSet"][0]["field"][0]["source"]["extract"];
-        assert_eq!(*extract, json!({"jsonPath": "$[*][\"coord-lat\"]"}));
+        let field = &document["recordSet"][0]["field"][0];
+        assert_eq!(field["source"]["extract"], json!({"jsonPath": "$[*][\"coord-lat\"]"}));
+        assert_eq!(field["dataType"], "sc:Text");
         assert!(document["description"].as_str().unwrap().starts_with("SYNTHETIC: "));
     }
 }

@@ -35,7 +35,7 @@ pub struct Args {
     /// Answer in CSV
     #[arg(long)]
     csv: bool,
-    /// Which table to answer in CSV
+    /// Which table to answer in CSV: the attributes, the partitions of BIOSCAN-5M, or the classes of every experiment
     #[arg(long, value_name = "TABLE", requires = "csv", conflicts_with = "attribute", default_value = "attributes")]
     counts: Counts,
 }
@@ -43,11 +43,8 @@ pub struct Args {
 /// The tables of the text, each a CSV of its own.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Counts {
-    /// A row an attribute
     Attributes,
-    /// A row a partition of BIOSCAN-5M
     Partitions,
-    /// A row a class of each experiment and partition of your own
     Classes,
 }
 

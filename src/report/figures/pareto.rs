@@ -34,7 +34,7 @@ pub fn draw(figure: &Pareto) -> String {
         style: Style::of(index, index / 6),
     });
     let series: Vec<Series> = named.collect();
-    let lines = 18.0 * (series.len() / 3) as f64;
+    let lines = 18.0 * (series.len() / 2) as f64;
     let mut svg = Svg::new(width, TOP + 34.0 + lines + PLOT.1 + 52.0, &figure.heading);
     let top = svg.legend(LEFT, TOP + 16.0, right, &series) + 22.0;
     let bottom = top + PLOT.1;

@@ -87,16 +87,19 @@ impl<'a> Store<'a> {
     /// What the bucket holds below the prefix.
     fn list(&self) -> Result<BTreeMap<String, Held>> {
         let (mut there, mut token, mut seen) = (BTreeMap::new(), None::<String>, BTreeSet::new());
-        let refused = |message: &str| Error::Server {
+        let refused = |message: &str, help: &str| Error::Server {
             server: shown(self.bucket.base_url().as_str()),
             message: message.to_owned(),
-            help: Some("the keys must allow listing, reading and writing below the prefix; nothing was sent".into()),
+            help: Some(format!("{help}; nothing was sent")),
         };
         loop {
             if token.as_ref().is_some_and(|token| !seen.insert(token.clone())) {
-                return Err(refused("the list of what is there comes to a page again, and has no end"));
+                let message = "the list of what is there comes to a page again, and has no end";
+                return Err(refused(message, "the store, or a proxy before it, is at fault"));
             }
-            let page = self.page(token.as_deref()).map_err(|fault| refused(fault.words()))?;
+            let page = self.page(token.as_deref());
+            let help = "the keys must allow listing, reading and writing below the prefix";
+            let page = page.map_err(|fault| refused(fault.words(), help))?;
             there.extend(page.contents.into_iter().map(|object| {
                 let etag = object.etag.map(|etag| bare(&etag));
                 (object.key, Held { bytes: object.size, etag, ..Held::default() })
