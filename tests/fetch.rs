@@ -157,7 +157,8 @@ fn a_server_that_wants_a_long_rest_gets_it() {
     let server = Server::start(|_| Reply::new(429, vec![("retry-after", "86400".into())], b""));
     let outcome = &get(folder.path(), &[&entry_at(&server, "a")])[0];
     assert!(
-        matches!(outcome, Outcome::Failed(why) if why.ends_with("answers 429, and it asks to be left alone for 1440 minutes: run this again then")),
+        matches!(outcome, Outcome::Failed(why)
+            if why.ends_with("answers 429, and it asks to be left alone for 1440 minutes: run this again then")),
         "{outcome:?}"
     );
     assert_eq!(server.asked().len(), 1);

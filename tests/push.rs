@@ -353,7 +353,8 @@ fn what_cannot_begin_says_why() {
     wrong.assert().code(6).stderr(contains("the secret key is not the access key's").and(contains(TOKEN).not()));
     // A list that comes to the same page again has no end.
     let circle = Store::mischievous(|asked, _| {
-        let page = "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken></ListBucketResult>";
+        let inside = "<IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken>";
+        let page = format!("<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{inside}</ListBucketResult>");
         (asked.method == "GET" && asked.query.contains("list-type")).then(|| Reply::new(200, vec![], page.as_bytes()))
     });
     command(folder.path(), &circle, &[]).assert().code(6).stderr(contains("comes to a page again, and has no end"));

@@ -31,8 +31,8 @@ pub(super) fn picture_hash(image: &RgbImage) -> Option<u64> {
     (luma.iter().max() != luma.iter().min()).then_some(bits)
 }
 
-/// Names, for every image that an earlier one equals, the first of those. The `named` ones, which records name, come before the others: a stray
-/// copy must not make a record's image the duplicate.
+/// Names, for every image that an earlier one equals, the first of those. The `named` ones, which records name, come before the
+/// others: a stray copy must not make a record's image the duplicate.
 pub(super) fn mark_duplicates(looked: &mut [Looked], named: &[bool], likeness: Likeness) {
     let mut first_of_bytes: HashMap<String, usize> = HashMap::new();
     let mut bands = Bands::new(likeness);

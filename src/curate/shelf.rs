@@ -123,7 +123,8 @@ struct Tree {
 }
 
 impl Tree {
-    /// Adds the files below `folder`, each with its place; names that begin with a dot are not images, and a link counts as what it leads to.
+    /// Adds the files below `folder`, each with its place; names that begin with a dot are not images, and a link counts as what
+    /// it leads to.
     fn list(&mut self, folder: &Path, place: &str) -> Result<()> {
         for entry in fs::read_dir(folder).at("list", folder)? {
             let entry = entry.at("list", folder)?;

@@ -35,9 +35,9 @@ pub(super) struct Looked {
     pub picture: Option<u64>,
 }
 
-/// Reads and decodes every image of `shelf`, looks for what `looking` says, and tells duplicates, of which those that `metadata` names are the
-/// originals. Each rank takes one stretch of the places, so that it reads containers in their order; the answer is rank 0's, `None` on the
-/// others.
+/// Reads and decodes every image of `shelf`, looks for what `looking` says, and tells duplicates, of which those that `metadata`
+/// names are the originals. Each rank takes one stretch of the places, so that it reads containers in their order; the answer is
+/// rank 0's, `None` on the others.
 pub fn survey(world: &World, shelf: &Shelf, looking: Looking, metadata: &Path, quoting: Quoting) -> Result<Option<ImageTable>> {
     let places = shelf.places();
     let share = places.len().div_ceil(world.size());

@@ -104,8 +104,8 @@ impl ReadRows for Delimited {
 }
 
 impl Delimited {
-    /// Whether the file ended within quotation marks. The parser takes the end of the file for the end of the cell, so its last row is read
-    /// once more.
+    /// Whether the file ended within quotation marks. The parser takes the end of the file for the end of the cell, so its last
+    /// row is read once more.
     fn is_open_quoted(&mut self) -> Result<bool> {
         if self.quoting == Quoting::Off {
             return Ok(false);
@@ -118,8 +118,8 @@ impl Delimited {
     }
 }
 
-/// Whether a text that begins with a row ends within quotation marks, read as the parser reads it: a mark opens a cell at its beginning alone,
-/// and two within it are one.
+/// Whether a text that begins with a row ends within quotation marks, read as the parser reads it: a mark opens a cell at its
+/// beginning alone, and two within it are one.
 fn ends_within_quotes(text: &[u8], delimiter: u8) -> bool {
     #[derive(Clone, Copy, PartialEq)]
     enum At {

@@ -34,8 +34,8 @@ pub enum Places {
 }
 
 impl Places {
-    /// The columns of a table; `None` where it does not say where its images lie. Where a table has both kinds, its images are BIOSCAN-1M's: no
-    /// conversion makes a chunk's number, and none moves an image.
+    /// The columns of a table; `None` where it does not say where its images lie. Where a table has both kinds, its images are
+    /// BIOSCAN-1M's: no conversion makes a chunk's number, and none moves an image.
     #[must_use]
     pub fn find(columns: &Columns) -> Option<Self> {
         let hashed =

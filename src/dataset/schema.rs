@@ -54,8 +54,8 @@ pub enum Schema {
 }
 
 impl Schema {
-    /// The form of a table with these columns: BIOSCAN-5M's where it has the partition, and its own names or no image files. What was
-    /// converted keeps columns of the other form behind those of its own.
+    /// The form of a table with these columns: BIOSCAN-5M's where it has the partition, and its own names or no image files. What
+    /// was converted keeps columns of the other form behind those of its own.
     #[must_use]
     pub fn of(columns: &Columns) -> Self {
         let has = |name: &str| columns.find(name).is_some();

@@ -40,8 +40,8 @@ pub fn start_logs(verbosity: i8) {
     }
 }
 
-/// Whether an event may be written whatever `RUST_LOG` says: what the HTTP client tells below `info` holds requests as they go out, with their
-/// tokens and signatures.
+/// Whether an event may be written whatever `RUST_LOG` says: what the HTTP client tells below `info` holds requests as they go
+/// out, with their tokens and signatures.
 fn shows_no_secret(event: &Metadata) -> bool {
     let crate_name = event.target().split(':').next().unwrap_or_default();
     !matches!(crate_name, "ureq" | "ureq_proto" | "rustls") || *event.level() <= Level::INFO

@@ -19,7 +19,8 @@ use crate::transfer::retry::{self, PATIENCE, Verdict};
 use crate::transfer::server::{Answer, Client};
 use crate::transfer::verify::difference;
 
-/// A try that came so many bytes further than all before it was no failure, even where it broke off: the next begins to count anew.
+/// A try that came so many bytes further than all before it was no failure, even where it broke off: the next begins to count
+/// anew.
 const PROGRESS: u64 = 64 << 10;
 
 /// Pages that may stand between an address and its file.
@@ -256,7 +257,8 @@ impl Download<'_> {
     }
 }
 
-/// Whether a part is of the file whose beginning is here. Where that is known by its date, a part may leave the date out (RFC 9110, 15.3.7).
+/// Whether a part is of the file whose beginning is here. Where that is known by its date, a part may leave the date out (RFC
+/// 9110, 15.3.7).
 fn same_state(begun: &Begun, answer: &Answer) -> bool {
     match (&begun.validator, answer.validator()) {
         (Some(known), None) => !known.starts_with('"'),

@@ -51,7 +51,8 @@ pub struct Args {
     #[cfg(feature = "image")]
     #[arg(long, value_name = "IMAGES")]
     images: Option<PathBuf>,
-    /// Records whose image is missing (not where they say), cannot be read or is another's stay, are marked in image_fault and duplicate_of, or go
+    /// Records whose image is missing (not where they say), cannot be read or is another's stay, are marked in image_fault and
+    /// duplicate_of, or go
     #[cfg(feature = "image")]
     #[arg(long, value_name = "WHAT", requires = "images", default_value = "keep")]
     bad_images: Treatment,

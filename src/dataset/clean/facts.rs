@@ -21,7 +21,8 @@ pub struct ImageFacts {
     pub organism_pixels: Option<u64>,
     /// Why it cannot be used; `None` for a good one.
     pub fault: Option<String>,
-    /// The first image, in the order of their places and of those that records name, that has the same bytes or nearly the same picture.
+    /// The first image, in the order of their places and of those that records name, that has the same bytes or nearly the same
+    /// picture.
     pub duplicate_of: Option<String>,
 }
 

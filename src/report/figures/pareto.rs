@@ -1,5 +1,5 @@
-//! Records of each category, from the most populous on → how few of the categories hold how many of the records: a Pareto curve a rank or a
-//! dataset.
+//! Records of each category, from the most populous on → how few of the categories hold how many of the records: a Pareto curve a
+//! rank or a dataset.
 
 use crate::report::figures::axis::{Axis, label, thousands};
 use crate::report::figures::svg::{Anchor, Svg, TOP};
@@ -67,7 +67,8 @@ pub fn draw(figure: &Pareto) -> String {
     svg.finish()
 }
 
-/// From (0, 0) to (100, 100): the share of the categories, and of the records that they hold together, in per cent; empty where there is none.
+/// From (0, 0) to (100, 100): the share of the categories, and of the records that they hold together, in per cent; empty where
+/// there is none.
 fn curve(counts: &[u64]) -> Vec<(f64, f64)> {
     let (all, total) = (counts.len() as f64, counts.iter().sum::<u64>() as f64);
     if total == 0.0 {
