@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use turbojpeg::{DecompressHeader, Subsamp, raw};
 
 use super::decode::{MOST_SCANS, decode_into, fault_in};
+use super::tensor::PaddedImage;
 use crate::image::{Fault, RgbImage, Size};
 
 /// A part of a picture.
@@ -35,17 +36,52 @@ pub(super) fn decode_region(
     wanted: &Region,
     image: &mut RgbImage,
 ) -> Result<(u32, u32), Fault> {
-    // The library cuts blocks of which it knows how they lie: a lossless picture has none.
-    if header.is_lossless || header.subsamp == Subsamp::Unknown {
+    if !can_be_cut(header) {
         return decode_into(jpeg, image).map(|()| (0, 0));
     }
+    let part = decodable(header, wanted);
+    decode_part(jpeg, &part, raw::TJPF_TJPF_RGB, 3, &mut image.pixels)?;
+    (image.width, image.height) = (part.size().width, part.size().height);
+    Ok((part.columns.start, part.rows.start))
+}
+
+/// The same with pixels of four bytes; `None`, with `image` as it was, where the picture cannot be cut.
+pub(super) fn decode_region_padded(
+    jpeg: &[u8],
+    header: &DecompressHeader,
+    wanted: &Region,
+    image: &mut PaddedImage,
+) -> Result<Option<(u32, u32)>, Fault> {
+    if !can_be_cut(header) {
+        return Ok(None);
+    }
+    let part = decodable(header, wanted);
+    decode_part(jpeg, &part, raw::TJPF_TJPF_RGBX, 4, &mut image.pixels)?;
+    image.size = part.size();
+    Ok(Some((part.columns.start, part.rows.start)))
+}
+
+/// The library cuts blocks of which it knows how they lie: a lossless picture has none.
+fn can_be_cut(header: &DecompressHeader) -> bool {
+    !header.is_lossless && header.subsamp != Subsamp::Unknown
+}
+
+/// Decodes exactly `part`, with the decoder of this thread, into pixels of a `format` of so many `bytes`.
+fn decode_part(jpeg: &[u8], part: &Region, format: raw::TJPF, bytes: usize, pixels: &mut Vec<u8>) -> Result<(), Fault> {
+    pixels.resize(bytes * part.size().area(), 0);
     DECODER.with_borrow_mut(|slot| {
         // A new one takes its place after an error, because libjpeg-turbo may be left within the bad picture.
         let mut decoder = slot.take().map_or_else(RegionDecoder::new, Ok)?;
-        let corner = decoder.decode(jpeg, header, wanted, image)?;
+        decoder.decode(jpeg, part, format, bytes, pixels)?;
         *slot = Some(decoder);
-        Ok(corner)
+        Ok(())
     })
+}
+
+impl Region {
+    fn size(&self) -> Size {
+        Size { width: self.columns.len() as u32, height: self.rows.len() as u32 }
+    }
 }
 
 /// A decoder of parts of pictures, its tables and pools kept from one to the next.
@@ -61,29 +97,24 @@ impl RegionDecoder {
         if set == 0 { Ok(decoder) } else { Err(fault_in(&[], decoder.last_error())) }
     }
 
-    /// See [`decode_region`]. After an error the decoder must not be used again.
-    fn decode(
-        &mut self,
-        jpeg: &[u8],
-        header: &DecompressHeader,
-        wanted: &Region,
-        image: &mut RgbImage,
-    ) -> Result<(u32, u32), Fault> {
-        let Region { columns, rows } = decodable(header, wanted);
-        let (width, height) = (columns.len(), rows.len());
-        image.become_of(Size { width: width as u32, height: height as u32 });
-        let region = raw::tjregion { x: columns.start as i32, y: rows.start as i32, w: width as i32, h: height as i32 };
-        let handle = self.0.as_ptr();
-        // SAFETY: the handle is live, `jpeg` is borrowed throughout, and the library writes `region.h` rows of `3 * region.w` bytes, which
-        // is what `pixels` holds: it checks the region against the picture in the same call that takes it.
+    /// See [`decode_part`]. After an error the decoder must not be used again.
+    ///
+    /// # Panics
+    /// Where `pixels` has no room for the part.
+    fn decode(&mut self, jpeg: &[u8], part: &Region, format: raw::TJPF, bytes: usize, pixels: &mut [u8]) -> Result<(), Fault> {
+        assert!(pixels.len() >= bytes * part.size().area(), "room for the part");
+        let Size { width, height } = part.size();
+        let region = raw::tjregion { x: part.columns.start as i32, y: part.rows.start as i32, w: width as i32, h: height as i32 };
+        let (handle, pitch) = (self.0.as_ptr(), bytes as i32 * region.w);
+        // SAFETY: the handle is live, `jpeg` is borrowed throughout, and the library writes `region.h` rows of `pitch` bytes, for which
+        // `pixels` has room: it checks the region against the picture in the same call that takes it.
         let done = unsafe {
             let length = jpeg.len() as raw::size_t;
             raw::tj3DecompressHeader(handle, jpeg.as_ptr(), length) == 0
                 && raw::tj3SetCroppingRegion(handle, region) == 0
-                && raw::tj3Decompress8(handle, jpeg.as_ptr(), length, image.pixels.as_mut_ptr(), 3 * region.w, raw::TJPF_TJPF_RGB)
-                    == 0
+                && raw::tj3Decompress8(handle, jpeg.as_ptr(), length, pixels.as_mut_ptr(), pitch, format) == 0
         };
-        if done { Ok((columns.start, rows.start)) } else { Err(fault_in(jpeg, self.last_error())) }
+        if done { Ok(()) } else { Err(fault_in(jpeg, self.last_error())) }
     }
 
     fn last_error(&self) -> turbojpeg::Error {
@@ -156,7 +187,11 @@ mod tests {
             let (whole, header) = (decode(&jpeg).unwrap(), header_of(&jpeg).unwrap());
             // A used image: its memory must not shine through.
             let mut image = RgbImage { width: 3, height: 3, pixels: vec![7; 27] };
-            let (left, top) = RegionDecoder::new().unwrap().decode(&jpeg, &header, &wanted, &mut image).unwrap();
+            let (left, top) = decode_region(&jpeg, &header, &wanted, &mut image).unwrap();
+            let mut padded = PaddedImage { size: Size::default(), pixels: vec![7; 5] };
+            prop_assert_eq!(decode_region_padded(&jpeg, &header, &wanted, &mut padded), Ok(Some((left, top))));
+            let unpadded: Vec<u8> = padded.pixels.as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect();
+            prop_assert!(unpadded == image.pixels && padded.size == image.size());
             for row in wanted.rows.clone() {
                 for column in wanted.columns.clone() {
                     let pixel = |of: &RgbImage, x: u32, y: u32| {
@@ -202,7 +237,7 @@ mod tests {
         let cut = &whole[..whole.len() - whole.len() / 8];
         let reason = |rows| {
             let wanted = Region { columns: 16..32, rows };
-            let decoded = RegionDecoder::new().unwrap().decode(cut, &header, &wanted, &mut RgbImage::default());
+            let decoded = decode_region(cut, &header, &wanted, &mut RgbImage::default());
             decoded.map_err(|fault| fault.reason)
         };
         assert_eq!(reason(40..64), Err(crate::image::Reason::Truncated));

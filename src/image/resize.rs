@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::image::{Fault, Reason, RgbImage};
 
 /// Width and height in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Size {
     /// Pixels in a row.
     pub width: u32,

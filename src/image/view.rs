@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 
 use super::decode::{decode_into, header_of};
-use super::region::{Region, decode_region};
+use super::region::{Region, decode_region_padded};
 use super::resize::resize_into;
+use super::tensor::{PaddedImage, padded_to_chw};
 use crate::error::Result;
 use crate::image::{Fault, Filter, Reason, RgbImage, Size, Target, crop_to_chw};
 
@@ -32,6 +33,7 @@ impl View {
 /// What a thread keeps.
 #[derive(Default)]
 struct Scratch {
+    part: PaddedImage,
     decoded: RgbImage,
     resized: RgbImage,
 }
@@ -71,9 +73,14 @@ pub fn view_of(
         }
         if from == becomes {
             let wanted = Region { columns: view.x..right, rows: view.y..bottom };
-            return Ok(decode_region(jpeg, &header, &wanted, &mut scratch.decoded).map(|(left, top)| {
-                crop_to_chw(&scratch.decoded, view.x - left, view.y - top, side, view.flip, out);
-            }));
+            match decode_region_padded(jpeg, &header, &wanted, &mut scratch.part) {
+                Err(fault) => return Ok(Err(fault)),
+                Ok(Some((left, top))) => {
+                    padded_to_chw(&scratch.part, view.x - left, view.y - top, side, view.flip, out);
+                    return Ok(Ok(()));
+                }
+                Ok(None) => {}
+            }
         }
         if let Err(fault) = decode_into(jpeg, &mut scratch.decoded) {
             return Ok(Err(fault));
