@@ -3,12 +3,16 @@
 //! Launchers bind ranks to cores of their own, to a node's all together, or not at all, and name the ranks of a node each in their own
 //! way; what the kernel says is the same under all of them.
 
+#[cfg(feature = "mpi")]
 use std::collections::BTreeSet;
 
+#[cfg(feature = "mpi")]
 use rustix::thread::{CpuSet, sched_getaffinity};
+#[cfg(feature = "mpi")]
 use serde::{Deserialize, Serialize};
 
 /// Where one rank runs.
+#[cfg(feature = "mpi")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seat {
     pub host: String,
@@ -16,6 +20,7 @@ pub(super) struct Seat {
     pub cores: BTreeSet<usize>,
 }
 
+#[cfg(feature = "mpi")]
 impl Seat {
     /// This process's.
     pub fn here() -> Self {
@@ -43,6 +48,7 @@ impl Place {
     pub(super) const ALONE: Self = Self { local_rank: 0, local_size: 1, sharing: 1 };
 
     /// That of `rank`, where the ranks have these seats.
+    #[cfg(feature = "mpi")]
     pub(super) fn among(seats: &[Seat], rank: usize) -> Self {
         let Some(own) = seats.get(rank) else { return Self::ALONE };
         let neighbours = || seats.iter().enumerate().filter(|(_, seat)| seat.host == own.host);
@@ -54,7 +60,7 @@ impl Place {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "mpi"))]
 mod tests {
     use super::*;
 

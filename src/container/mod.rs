@@ -25,6 +25,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use folder::{Folder, FolderWriter};
+#[cfg(feature = "image")]
 pub(crate) use folder_chunk::{is_about_the_file, read_photograph};
 #[cfg(feature = "hdf5")]
 pub use hdf5::Hdf5;
