@@ -95,12 +95,25 @@ impl Manifest {
                 let all: Vec<&str> = self.files.iter().map(|entry| entry.name.as_str()).collect();
                 let near =
                     nearest(name, all.iter().copied()).map(|near| format!("; the nearest is `{near}`")).unwrap_or_default();
-                let help = format!("valid are {}, and what they begin with{near}", all.join(", "));
+                let help = format!("valid are {}, and what they begin with{near}", in_short(&all).join(", "));
                 return Err(Error::usage(format!("no file is called `{name}`")).with_help(help));
             }
         }
         Ok(self.files.iter().filter(|entry| names.is_empty() || names.iter().any(|name| is(entry, name))).collect())
     }
+}
+
+/// The names, those of three parts by their first two: 113 chunks are no list to read.
+fn in_short(names: &[&str]) -> Vec<String> {
+    let mut short: Vec<String> = names
+        .iter()
+        .map(|name| match name.splitn(3, '/').collect::<Vec<_>>()[..] {
+            [first, second, _] => format!("{first}/{second}/.."),
+            _ => (*name).to_owned(),
+        })
+        .collect();
+    short.dedup();
+    short
 }
 
 #[cfg(test)]
@@ -112,9 +125,14 @@ mod tests {
         let manifest = Manifest::published().unwrap();
         assert!(manifest.files.iter().all(|entry| !entry.verified));
         let names = |asked: &str| manifest.select(&[asked.to_owned()]).unwrap().len();
-        assert_eq!((names("bioscan-5m/cropped_256"), names("weights"), names("bioscan-1m/metadata")), (4, 2, 1));
+        assert_eq!((names("bioscan-5m/cropped_256"), names("weights"), names("bioscan-1m/metadata")), (4, 3, 1));
+        assert_eq!((names("bioscan-1m/original_full"), names("bioscan-1m/cropped_full/part1-20")), (113, 1));
+        let addresses: HashSet<&String> = manifest.files.iter().flat_map(|entry| &entry.urls).collect();
+        assert_eq!(addresses.len(), manifest.files.iter().map(|entry| entry.urls.len()).sum::<usize>(), "none twice");
         let error = manifest.select(&["wieghts".to_owned()]).unwrap_err();
-        assert!(error.help().unwrap().contains("weights/resnet50"));
+        let help = error.help().unwrap();
+        assert!(help.contains("weights/resnet50") && help.contains(", bioscan-1m/original_full/.., "), "{help}");
+        assert!(help.len() < 700, "{help}");
         assert!(manifest.select(&["bioscan-1".to_owned()]).is_err(), "a beginning ends where a part does");
     }
 
