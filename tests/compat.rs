@@ -1,5 +1,5 @@
-//! Third-party readers on what this program wrote, and this program on what they wrote. Needs Debian's `python3-h5py` and, for the
-//! orientation, `python3-pil`.
+//! Third-party readers on what this program wrote, and this program on what they wrote. Needs Debian's `python3-h5py` and
+//! `python3-pil`.
 #![cfg(all(feature = "image", feature = "hdf5"))]
 
 mod prep;
@@ -63,6 +63,35 @@ with h5py.File(f"{package}/original_64.hdf5", "r") as file:
     let licensed = "hdf5_attributes = { License = \"CC BY 3.0\" }";
     preprocess(program(), &bench.write_job("a", &bench.output("a"), licensed), 0);
     python(SCRIPT, &[&package(&bench.output("a"))]);
+}
+
+#[test]
+fn pil_sees_the_images_as_this_program_does() {
+    const SCRIPT: &str = r#"
+import sys, zipfile
+from PIL import Image
+archive = zipfile.ZipFile(f"{sys.argv[1]}/original_64.zip")
+for entry in archive.infolist():
+    image = Image.open(archive.open(entry))
+    assert (image.format, image.mode, min(image.size)) == ("JPEG", "RGB", 64), (image.format, image.mode, image.size)
+    name = entry.filename.rsplit("/", 1)[1]
+    open(f"{sys.argv[2]}/{name}.rgb", "wb").write(image.tobytes())
+"#;
+    let bench = Bench::with_chunks(2, 3);
+    preprocess(program(), &bench.job_to("a"), 0);
+    let (package, pixels) = (package(&bench.output("a")), tempfile::tempdir().unwrap());
+    if !python_with("PIL", SCRIPT, &[&package, pixels.path()]) {
+        return;
+    }
+    let ours = open(&package.join("original_64.zip")).unwrap();
+    assert_eq!(ours.keys().len(), std::fs::read_dir(&pixels).unwrap().count());
+    for key in ours.keys() {
+        let image = decode(&ours.read(&key).unwrap().unwrap()).unwrap();
+        let seen = std::fs::read(pixels.path().join(format!("{}.rgb", key.file))).unwrap();
+        // Two builds of libjpeg-turbo may round a colour otherwise.
+        let furthest = image.pixels.iter().zip(&seen).map(|(ours, theirs)| ours.abs_diff(*theirs)).max();
+        assert!(seen.len() == image.pixels.len() && furthest <= Some(2), "{key}: {furthest:?}");
+    }
 }
 
 #[test]

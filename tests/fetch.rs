@@ -300,7 +300,9 @@ fn a_killed_fetch_goes_on_and_a_token_is_shown_to_no_stranger() {
 #[test]
 fn the_published_files_are_planned_without_a_network_and_names_are_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let plan = command(folder.path(), &["--plan"]).assert().success();
+    let chunks = command(folder.path(), &["bioscan-1m/original_full", "--plan"]).assert().success();
+    chunks.stdout(contains("part113.zip").and(contains("to come: 723200000000 bytes; 113 new files")));
+    let plan = command(folder.path(), &["bioscan-1m/metadata", "--plan"]).assert().success();
     plan.stdout(
         contains("bioscan-1m/metadata")
             .and(contains("about 1230000000  unverified MD5"))

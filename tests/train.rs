@@ -19,7 +19,7 @@ fn start(command: &mut Command) -> Child {
 }
 
 /// Waits until `ready`, and says so if it never is.
-fn wait_for(what: &str, ready: impl Fn() -> bool) {
+fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(120);
     while !ready() {
         assert!(Instant::now() < patience, "waited two minutes for {what}");
@@ -127,18 +127,19 @@ fn a_signal_saves_a_checkpoint_and_ends_with_85_and_the_next_run_goes_on_from_it
 
 #[test]
 fn told_to_stop_at_any_moment_validation_and_test_among_them_a_run_ends_with_the_same_bytes() {
-    let undisturbed = TinyJob::new("").with_epochs(6);
-    let started = Instant::now();
+    let undisturbed = TinyJob::new("").with_epochs(12);
     expect(&mut undisturbed.train(2), 0);
-    let whole = started.elapsed();
-    let job = TinyJob::new("").with_epochs(6);
+    let job = TinyJob::new("").with_epochs(12);
     let mut rng = stream(21, Purpose::Bootstrap, 0, 0);
+    let epochs = || fs::read_to_string(job.run("metrics.csv")).unwrap_or_default().lines().count();
     let mut stopped = 0;
-    for _ in 0..6 {
+    for _ in 0..3 {
+        let before = epochs();
         let mut child = start(&mut job.train(2));
-        sleep(whole.mul_f64(rng.random_range(0.2..0.9)));
+        wait_for("an epoch", || epochs() > before || child.try_wait().unwrap().is_some());
+        // Somewhere in the epochs behind it.
+        sleep(Duration::from_millis(rng.random_range(0..200)));
         Command::new("kill").args(["-s", "USR1", &child.id().to_string()]).status().unwrap();
-        // Before the program listens, a signal ends it as any other.
         match child.wait().unwrap().code() {
             Some(85) => stopped += 1,
             other => println!("ended with {other:?}"),
@@ -162,8 +163,7 @@ fn an_image_that_is_damaged_on_one_rank_ends_all_of_them_and_is_named() {
         bytes[at + jpeg.len() / 2] ^= 0x10;
         fs::write(&pack, bytes).unwrap();
         let mut child = job.train(2).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let ended = std::cell::RefCell::new(&mut child);
-        wait_for("the ranks to end", || ended.borrow_mut().try_wait().unwrap().is_some());
+        wait_for("the ranks to end", || child.try_wait().unwrap().is_some());
         let output = child.wait_with_output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(6), "{message}");
