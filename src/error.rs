@@ -25,7 +25,7 @@ pub enum Exit {
     Faults = 5,
     /// The environment failed: disk, I/O, a lost rank, a non-finite loss.
     Environment = 6,
-    /// Stopped on a signal with a checkpoint saved: run me again.
+    /// Stopped on a signal with all work saved: run me again.
     Stopped = 85,
 }
 
@@ -51,7 +51,7 @@ impl Exit {
             Self::Incomplete => "incomplete",
             Self::Faults => "a check found faults",
             Self::Environment => "the environment failed: disk, I/O, a lost rank, a non-finite loss",
-            Self::Stopped => "stopped on a signal with a checkpoint saved",
+            Self::Stopped => "stopped on a signal with all work saved",
         }
     }
 }

@@ -56,7 +56,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 a bug; 2 wrong usage or configuration; 3 done, but some inputs were quarantined;
 4 incomplete (runs missing); 5 a check found faults; 6 the environment failed (disk, I/O, a lost rank, a
-non-finite loss); 85 stopped on a signal with a checkpoint saved, run me again.";
+non-finite loss); 85 stopped on a signal with all work saved, run me again.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

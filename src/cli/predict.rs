@@ -1,6 +1,6 @@
 //! `predict`: a trained network and images → labels.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
 
@@ -173,8 +173,7 @@ fn into_folder(request: &Request<'_>, world: &World, folder: &Path) -> Result<Su
             atomic::write(&path, &text)?;
         }
         // Those of an earlier call are not of these labels.
-        None if path.exists() => fs::remove_file(&path).at("remove", &path)?,
-        None => {}
+        None => atomic::remove(&path)?,
     }
     Ok(summary)
 }

@@ -58,14 +58,20 @@ impl RunRecord {
     /// # Errors
     /// The file system refused.
     pub fn read(folder: &Path) -> Result<Result<Self, NoRecord>> {
+        let is_its_own = |record: &Self| folder.file_name().is_some_and(|name| *name == *record.id.to_string());
+        Ok(Self::sealed_in(folder)?
+            .and_then(|record| if is_its_own(&record) { Ok(record) } else { Err(NoRecord::Other(record.id)) }))
+    }
+
+    /// The result in `folder`, whatever the folder is called.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub fn sealed_in(folder: &Path) -> Result<Result<Self, NoRecord>> {
         let path = folder.join("test.json");
         let Some(bytes) = hash::read_sealed(&path)? else {
             return Ok(Err(if path.exists() { NoRecord::Unsealed } else { NoRecord::Missing }));
         };
-        Ok(match serde_json::from_slice::<Self>(&bytes) {
-            Ok(record) if folder.file_name().is_some_and(|name| *name == *record.id.to_string()) => Ok(record),
-            Ok(record) => Err(NoRecord::Other(record.id)),
-            Err(error) => Err(NoRecord::Unreadable(error)),
-        })
+        Ok(serde_json::from_slice(&bytes).map_err(NoRecord::Unreadable))
     }
 }

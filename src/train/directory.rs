@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{RunConfig, from_file};
 use crate::error::{Error, Result};
-use crate::evaluate::RunRecord;
+use crate::evaluate::{NoRecord, RunRecord};
 use crate::store::{atomic, hash};
 
 /// A run's folder, `runs/{id}`.
@@ -80,9 +80,12 @@ impl RunDirectory {
 
     /// The result of a finished run; `None` while it is not finished.
     pub fn record(&self) -> Result<Option<RunRecord>> {
-        let Some(bytes) = hash::read_sealed(&self.file("test.json"))? else { return Ok(None) };
-        let damaged = |error| Error::input(self.file("test.json"), format!("{error}")).with_help("remove it and run again");
-        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+        match RunRecord::sealed_in(&self.0)? {
+            Err(error @ NoRecord::Unreadable(_)) => {
+                Err(Error::input(&self.0, error.to_string()).with_help("remove its test.json and run again"))
+            }
+            record => Ok(record.ok()),
+        }
     }
 
     /// Publishes the result: from now on the run is done.

@@ -1,10 +1,9 @@
 //! Records of each category, from the most populous on → how few of the categories hold how many of the records: a Pareto curve a
 //! rank or a dataset.
 
-use crate::report::figures::axis::{Axis, label, thousands};
-use crate::report::figures::svg::{Anchor, Svg, TOP};
-use crate::report::figures::tails::{Tail, seen};
-use crate::report::figures::{Heading, Series, Style};
+use crate::report::figures::axis::{Axis, thousands};
+use crate::report::figures::tails::{Drawn, Frame, Tail, seen};
+use crate::report::figures::{Heading, Series};
 
 /// What is drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,39 +18,19 @@ pub struct Pareto {
     pub tails: Vec<Tail>,
 }
 
-const PLOT: (f64, f64) = (640.0, 380.0);
-const LEFT: f64 = 86.0;
 /// The share of the records that is marked on every curve, in per cent.
 const MARKED: f64 = 80.0;
 
 /// The text of the figure.
 #[must_use]
 pub fn draw(figure: &Pareto) -> String {
-    let width = (LEFT + PLOT.0 + 30.0).max(Svg::least_width(&figure.heading));
-    let right = width - 30.0;
-    let named = figure.tails.iter().enumerate().map(|(index, tail)| Series {
-        name: format!("{} ({})", tail.name, thousands(tail.counts.len() as u64)),
-        style: Style::of(index, index / 6),
-    });
-    let series: Vec<Series> = named.collect();
-    let lines = 18.0 * (series.len() / 2) as f64;
-    let mut svg = Svg::new(width, TOP + 34.0 + lines + PLOT.1 + 52.0, &figure.heading);
-    let top = svg.legend(LEFT, TOP + 16.0, right, &series) + 22.0;
-    let bottom = top + PLOT.1;
-    let (x, y) = (Axis::linear((0.0, 100.0), (LEFT, right)), Axis::linear((0.0, 100.0), (bottom, top)));
-    for tick in x.ticks(5) {
-        svg.rule((x.at(tick), top), (x.at(tick), bottom), tick == 0.0);
-        svg.text(x.at(tick), bottom + 17.0, Anchor::Middle, &label(tick));
-    }
-    for tick in y.ticks(5) {
-        svg.rule((LEFT, y.at(tick)), (right, y.at(tick)), tick == 0.0);
-        svg.text(LEFT - 6.0, y.at(tick) + 4.0, Anchor::End, &label(tick));
-    }
-    let along = format!("{}, the most populous first, %", figure.groups);
-    svg.text(f64::midpoint(LEFT, right), bottom + 36.0, Anchor::Middle, &along);
-    svg.turned(16.0, f64::midpoint(top, bottom), -90.0, Anchor::Middle, &format!("{} that they hold together, %", figure.unit));
+    let (along, up) =
+        (format!("{}, the most populous first, %", figure.groups), format!("{} that they hold together, %", figure.unit));
+    let frame = Frame { names: 2, ticks: 5, origin: 0.0, along: &along, up: &up };
+    let axes = |across, upwards| (Axis::linear((0.0, 100.0), across), Axis::linear((0.0, 100.0), upwards));
+    let Drawn { mut svg, series, x, y } = frame.draw(&figure.heading, &figure.tails, axes);
     // Where all are equal.
-    svg.rule((LEFT, bottom), (right, top), false);
+    svg.rule((x.at(0.0), y.at(0.0)), (x.at(100.0), y.at(100.0)), false);
     for (tail, Series { style, .. }) in figure.tails.iter().zip(&series) {
         let curve = curve(&tail.counts);
         let Some(&marked) = curve.iter().find(|(_, held)| *held >= MARKED) else { continue };

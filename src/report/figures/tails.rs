@@ -27,39 +27,72 @@ const LEFT: f64 = 86.0;
 /// Points that lie closer together, in units of the canvas, are one to the eye.
 const SEEN: f64 = 1.0;
 
+/// What the figures of tails have in common: a legend, two axes with their lines, and what they are called.
+pub(super) struct Frame<'a> {
+    /// How many names stand in a line of the legend, at least.
+    pub names: usize,
+    /// Lines that an axis should have, about.
+    pub ticks: usize,
+    /// Where both axes begin.
+    pub origin: f64,
+    /// Below the horizontal axis.
+    pub along: &'a str,
+    /// Beside the vertical one.
+    pub up: &'a str,
+}
+
+/// A frame that was drawn, to be drawn into.
+pub(super) struct Drawn {
+    pub svg: Svg,
+    /// One a tail.
+    pub series: Vec<Series>,
+    pub x: Axis,
+    pub y: Axis,
+}
+
+impl Frame<'_> {
+    /// `axes` makes the horizontal and the vertical axis, each from the places of its ends on the canvas.
+    pub fn draw(self, heading: &Heading, tails: &[Tail], axes: impl FnOnce((f64, f64), (f64, f64)) -> (Axis, Axis)) -> Drawn {
+        let width = (LEFT + PLOT.0 + 30.0).max(Svg::least_width(heading));
+        let right = width - 30.0;
+        let named = tails.iter().enumerate().map(|(index, tail)| Series {
+            name: format!("{} ({})", tail.name, thousands(tail.counts.len() as u64)),
+            style: Style::of(index, index / 6),
+        });
+        let series: Vec<Series> = named.collect();
+        let lines = 18.0 * (series.len() / self.names) as f64;
+        let mut svg = Svg::new(width, TOP + 34.0 + lines + PLOT.1 + 52.0, heading);
+        let top = svg.legend(LEFT, TOP + 16.0, right, &series) + 22.0;
+        let bottom = top + PLOT.1;
+        let (x, y) = axes((LEFT, right), (bottom, top));
+        for tick in x.ticks(self.ticks) {
+            svg.rule((x.at(tick), top), (x.at(tick), bottom), tick == self.origin);
+            svg.text(x.at(tick), bottom + 17.0, Anchor::Middle, &label(tick));
+        }
+        for tick in y.ticks(self.ticks) {
+            svg.rule((LEFT, y.at(tick)), (right, y.at(tick)), tick == self.origin);
+            svg.text(LEFT - 6.0, y.at(tick) + 4.0, Anchor::End, &label(tick));
+        }
+        svg.text(f64::midpoint(LEFT, right), bottom + 36.0, Anchor::Middle, self.along);
+        svg.turned(16.0, f64::midpoint(top, bottom), -90.0, Anchor::Middle, self.up);
+        Drawn { svg, series, x, y }
+    }
+}
+
 /// The text of the figure.
 #[must_use]
 pub fn draw(figure: &Tails) -> String {
-    let width = (LEFT + PLOT.0 + 30.0).max(Svg::least_width(&figure.heading));
-    let right = width - 30.0;
-    let named = figure.tails.iter().enumerate().map(|(index, tail)| Series {
-        name: format!("{} ({})", tail.name, thousands(tail.counts.len() as u64)),
-        style: Style::of(index, index / 6),
-    });
-    let series: Vec<Series> = named.collect();
-    let lines = 18.0 * (series.len() / 4) as f64;
-    let mut svg = Svg::new(width, TOP + 34.0 + lines + PLOT.1 + 52.0, &figure.heading);
-    let top = svg.legend(LEFT, TOP + 16.0, right, &series) + 22.0;
-    let bottom = top + PLOT.1;
     let most = figure.tails.iter().flat_map(|tail| tail.counts.first()).copied().max().unwrap_or(1);
     let longest = figure.tails.iter().map(|tail| tail.counts.len()).max().unwrap_or(1);
-    let x = Axis::decades((1.0, longest as f64), (LEFT, right));
-    let y = Axis::decades((1.0, most as f64), (bottom, top));
-    for tick in x.ticks(0) {
-        svg.rule((x.at(tick), top), (x.at(tick), bottom), tick == 1.0);
-        svg.text(x.at(tick), bottom + 17.0, Anchor::Middle, &label(tick));
-    }
-    for tick in y.ticks(0) {
-        svg.rule((LEFT, y.at(tick)), (right, y.at(tick)), tick == 1.0);
-        svg.text(LEFT - 6.0, y.at(tick) + 4.0, Anchor::End, &label(tick));
-    }
-    svg.text(
-        f64::midpoint(LEFT, right),
-        bottom + 36.0,
-        Anchor::Middle,
-        "place of the category, the most populous first (logarithmic)",
-    );
-    svg.turned(16.0, f64::midpoint(top, bottom), -90.0, Anchor::Middle, "records (logarithmic)");
+    let frame = Frame {
+        names: 4,
+        ticks: 0,
+        origin: 1.0,
+        along: "place of the category, the most populous first (logarithmic)",
+        up: "records (logarithmic)",
+    };
+    let axes = |across, upwards| (Axis::decades((1.0, longest as f64), across), Axis::decades((1.0, most as f64), upwards));
+    let Drawn { mut svg, series, x, y } = frame.draw(&figure.heading, &figure.tails, axes);
     for (tail, Series { style, .. }) in figure.tails.iter().zip(&series) {
         let (Some(&largest), Some(&smallest)) = (tail.counts.first(), tail.counts.last()) else { continue };
         let tip = format!(
