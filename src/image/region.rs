@@ -135,11 +135,16 @@ fn error(message: String) -> turbojpeg::Error {
 }
 
 /// What must be decoded so that `wanted` comes out as in a whole decode. The library begins at a column of blocks, and takes the edge of
-/// what it decodes for the edge of the picture when it smooths colours between two pixels: so at least a column more on either side.
+/// what it decodes for the edge of the picture when it smooths colours between two pixels: so at least a column more on either side. A
+/// part with a single column of colours, as at the right edge of a picture 18 wide, it does not smooth at all: so never fewer than two.
 fn decodable(header: &DecompressHeader, wanted: &Region) -> Region {
     let block = header.subsamp.mcu_width() as u32;
-    let start = wanted.columns.start.saturating_sub(1) / block * block;
+    let pixels_a_colour = block / 8;
     let end = (wanted.columns.end + 2).min(header.width as u32);
+    let mut start = wanted.columns.start.saturating_sub(1) / block * block;
+    if end - start <= pixels_a_colour {
+        start = start.saturating_sub(block);
+    }
     Region { columns: start..end, rows: wanted.rows.clone() }
 }
 
@@ -200,6 +205,20 @@ mod tests {
                     };
                     prop_assert_eq!(pixel(&image, column - left, row - top), pixel(&whole, column, row), "at {}, {}", column, row);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_columns_are_smoothed_though_they_are_a_block_of_their_own() {
+        for width in 15..40 {
+            let jpeg = jpeg(width, 3, 29, Subsamp::Sub2x2, 5_252_830);
+            let (whole, header) = (decode(&jpeg).unwrap(), header_of(&jpeg).unwrap());
+            let last = Region { columns: width as u32 - 1..width as u32, rows: 0..3 };
+            let mut part = RgbImage::default();
+            decode_region(&jpeg, &header, &last, &mut part).unwrap();
+            for (part, whole) in part.pixels.chunks(3 * part.width as usize).zip(whole.pixels.chunks(3 * width)) {
+                assert_eq!(part[part.len() - 3..], whole[whole.len() - 3..], "of {width} columns");
             }
         }
     }
