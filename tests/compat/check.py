@@ -3,9 +3,10 @@
     .compat/bin/python tests/compat/check.py target/release/bioscan-hpc            compares with the golden list
     .compat/bin/python tests/compat/check.py target/release/bioscan-hpc --write    makes the golden list anew
 
-- bioscan-dataset, the PyTorch datasets of BIOSCAN-1M and BIOSCAN-5M, opens tables that `metadata convert` wrote, every partition of both;
-  what it reads is tests/fixtures/bioscan_dataset/golden.json, and tests/bioscan_dataset.rs reads the same with our code.
-  Its checks of the MD5 of the real files are switched off; everything else is as installed.
+- bioscan-dataset, the PyTorch datasets of BIOSCAN-1M and BIOSCAN-5M, opens tables that `metadata convert` wrote and images that
+  `preprocess` cropped and resized, every partition of both; what it reads is tests/fixtures/bioscan_dataset/golden.json, and
+  tests/bioscan_dataset.rs reads the same with our code. Its checks of the MD5 of the real files are switched off; everything else is as
+  installed.
 - pandas reads the Parquet that `metadata convert` wrote.
 - mlcroissant validates the documents that `metadata document` wrote, of tables in TSV, CSV and JSON-LD and of images in a ZIP, and reads
   their records.
@@ -20,7 +21,7 @@ import zipfile
 from hashlib import md5
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "bioscan_dataset"
 TABLES = {"1m": "bioscan1m/BIOSCAN_Insect_Dataset_metadata.tsv",
@@ -63,24 +64,57 @@ def rows_5m():
                "inferred_ranks": "0", "split": split, "index_bioscan_1M_insect": "", "chunk": md5(name.encode()).hexdigest()[:digits]}
 
 
-def picture(path, number):
-    """Each image has a colour of its own, so that a mistaken one is seen."""
+def photograph(path, number):
+    """A specimen of a colour of its own on a light dish, so that a mistaken image is seen."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (16, 12), (number * 3 % 256, number * 7 % 256, 128)).save(path, quality=95)
+    image = Image.new("RGB", (320, 240), (225, 225, 220))
+    ImageDraw.Draw(image).ellipse((110, 80, 210, 160), fill=colour(number))
+    image.save(path, quality=95)
+
+
+def colour(number):
+    return number * 2 % 128, number * 7 % 128, 64
+
+
+def place(name, row):
+    """Where the package looks for the image of `row`."""
+    if name == "1m":
+        return Path(f"part{row['chunk_number']}", row["image_file"])
+    return Path(*filter(None, (row["split"], row["chunk"])), row["processid"] + ".jpg")
+
+
+def prepare(binary, root, name, rows):
+    """The images of `rows`, cropped and resized by `preprocess`, where the package looks for them."""
+    originals, output, images = root / f"originals{name}", root / f"prepared{name}", root / f"bioscan{name}/images/cropped_256"
+    # BIOSCAN-5M's photographs lie by partition, and a partition is no chunk: they are prepared as one, and go to their places after.
+    chunked = {index: place("1m", row) if name == "1m" else Path("part1", row["processid"] + ".jpg") for index, row in enumerate(rows)}
+    for number, path in chunked.items():
+        photograph(originals / path, number)
+    job = root / f"{name}.toml"
+    job.write_text(f"""name = "compat"
+paths = {{ dataset = {json.dumps(str(originals))}, output = {json.dumps(str(output))} }}
+preprocess = {{ detector = "contrast", formats = ["folder"] }}
+grid = {{ sizes = ["small"], tasks = ["insect_order"], backbones = ["resnet50"], losses = ["CE"], seeds = [1] }}
+""")
+    subprocess.run([binary, "-q", "preprocess", job], check=True, stdout=subprocess.DEVNULL)
+    package = output / "images/cropped_256"
+    boxes = (package / "boxes.tsv").read_text().splitlines()
+    assert len(boxes) == 1 + len(rows), f"{len(boxes) - 1} of {len(rows)} specimens were found"
+    for number, row in enumerate(rows):
+        target = images / place(name, row)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (package / "folder" / chunked[number]).rename(target)
 
 
 def build(binary, root):
-    """Both datasets under `root`, their tables written by bioscan-hpc from JSON-LD."""
+    """Both datasets under `root`, written by bioscan-hpc: their tables from JSON-LD, their images from photographs."""
     for name, rows in (("1m", list(rows_1m())), ("5m", list(rows_5m()))):
         table = root / TABLES[name]
         table.parent.mkdir(parents=True)
         source = root / f"{name}.jsonld"
         source.write_text(json.dumps(rows, indent=4))
         subprocess.run([binary, "-q", "metadata", "convert", source, table], check=True, stdout=subprocess.DEVNULL)
-        for number, row in enumerate(rows):
-            place = f"part{row['chunk_number']}/{row['image_file']}" if name == "1m" else "/".join(
-                part for part in (row["split"], row["chunk"], row["processid"] + ".jpg") if part)
-            picture(root / f"bioscan{name}/images/cropped_256/{place}", number)
+        prepare(binary, root, name, rows)
 
 
 def read(root):
@@ -102,8 +136,9 @@ def read(root):
             record = dataset.metadata.iloc[position]
             image, index = dataset[position]
             number = numbers[record["processid"]]
-            red = image.getpixel((8, 6))[0]
-            assert abs(red - number * 3 % 256) <= 12, f"{record['processid']} shows another image"
+            middle = image.getpixel((image.width // 2, image.height // 2))
+            assert min(image.size) == 256 and all(abs(got - drawn) <= 8 for got, drawn in zip(middle, colour(number))), \
+                f"{record['processid']} shows another image"
             label = record[column]
             found.append([record["processid"], int(index), "" if index < 0 else str(label)])
         return found
