@@ -9,7 +9,7 @@ export OMPI_ALLOW_RUN_AS_ROOT := 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 endif
 
-.PHONY: demo test build nccl setup lint bench compat speed real soak clean
+.PHONY: demo test build cuda setup lint bench compat speed real soak clean
 
 demo: build ## 113 synthetic chunks to the tables of 72 runs and a page of figures
 	$(BIN) synth --out results/demo/dataset --images-per-chunk 25 --width 96 --height 72
@@ -31,11 +31,13 @@ bench: ## the image path, the sweep and training beside their peers, to results/
 	@.ci/setup.sh build bench
 	cargo bench --locked --bench bench
 
-compat: build ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant, timm, moto (3 GB, most of it PyTorch)
+compat: build ## clients that nobody here wrote, on what we write: bioscan-dataset, pandas, mlcroissant, timm, moto; and our plug-in in libtorch_cuda (3 GB, most of it PyTorch)
 	@.ci/setup.sh build compat
 	.compat/bin/python tests/compat/check.py $(BIN)
 	.compat/bin/python tests/compat/timm_weights.py $(BIN)
 	.compat/bin/python tests/compat/push_to_moto.py $(BIN)
+	@.ci/cuda.sh target/release
+	.compat/bin/python tests/compat/cuda_plugin.py target/release/libbioscan_cuda.so
 
 speed: build ## the metadata commands beside pandas at full size, to stdout (11 GB of tables and what is made of them in results/metadata-speed)
 	@.ci/setup.sh build compat
@@ -54,8 +56,8 @@ real: build ## the long run on real photographs: a folder REAL with images/ and 
 build: setup ## the optimised binary, target/release/bioscan-hpc
 	cargo build --release --locked
 
-nccl: build ## the plug-in by which several GPU ranks talk, target/release/libbioscan_nccl.so
-	@.ci/nccl.sh target/release
+cuda: build ## the plug-in for several GPU ranks (NCCL) and CUDA graphs, target/release/libbioscan_cuda.so
+	@.ci/cuda.sh target/release
 
 setup: ## installs what is missing to build
 	@.ci/setup.sh build
@@ -66,7 +68,7 @@ lint: ## format, clippy on every feature set, shellcheck
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --no-default-features -- -D warnings
 	cargo clippy --locked --no-default-features --features torch -- -D warnings
-	shellcheck .ci/setup.sh .ci/nccl.sh .ci/run
+	shellcheck .ci/setup.sh .ci/cuda.sh .ci/run
 
 clean:
 	rm -rf target results/demo

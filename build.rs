@@ -67,11 +67,11 @@ mod bridge {
 
         let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".into());
         let mut includes = vec![libtorch.include.clone(), libtorch.include.join("torch/csrc/api/include")];
-        let mut sources = vec!["tensor.cpp", "step.cpp"];
+        let mut sources = vec!["tensor.cpp", "step.cpp", "gpu.cpp", "plugin.cpp", "graph.cpp"];
         if cfg!(feature = "mpi") {
             includes.extend(mpi_includes());
-            sources.extend(["mpi_roll_call.cpp", "mpi_worker.cpp", "mpi_backend.cpp", "process_group.cpp", "nccl.cpp"]);
-            sources.extend(["reducer.cpp", "sync_batch_norm.cpp"]);
+            sources.extend(["mpi_roll_call.cpp", "mpi_staging.cpp", "mpi_worker.cpp", "mpi_backend.cpp"]);
+            sources.extend(["process_group.cpp", "nccl.cpp", "reducer.cpp", "sync_batch_norm.cpp"]);
         }
 
         let mut compiler = cc::Build::new();

@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bioscan_hpc::comm::host_tensor::Memory;
 use bioscan_hpc::config::Crop;
 use bioscan_hpc::container::{ImageKey, PackWriter, Writer, pack};
 use bioscan_hpc::dataset::Sample;
@@ -66,7 +67,7 @@ fn once_warm_the_loader_allocates_less_in_forty_batches_than_one_picture_takes()
     let picture = 3 * 96 * 96 * size_of::<f32>() as u64;
     std::thread::scope(|scope| {
         let (mut warm, mut step) = (0, 0);
-        for batch in source.stream(scope, &pool, plan, Views::Random { seed: 1, epoch: 0 }) {
+        for batch in source.stream(scope, &pool, plan, Views::Random { seed: 1, epoch: 0 }, Memory::Pageable) {
             let (images, _labels) = batch.unwrap().tensors(Device::Cpu).unwrap();
             assert_eq!(images.size(), [BATCH as i64, 3, 96, 96]);
             step += 1;

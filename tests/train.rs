@@ -424,9 +424,26 @@ fn every_option_of_the_step_trains_and_is_another_configuration() {
     let gpu_alone =
         small("test_resnet", "precision = \"tf32\"\ndeterministic = true\nranks = { timeout_s = 60, poll_us = 0 }", 1);
     assert_eq!(first_loss(&gpu_alone), reference);
+    let (pageable, nccl) = ("pin_memory = false", "ranks = { backend = \"mpi\" }");
+    assert_eq!(first_loss(&small("test_resnet", &format!("{pageable}\n{nccl}"), 1)), reference);
     let local = small("test_resnet", "batch_norm = \"local\"", 2);
     let record = fs::read_to_string(local.path("out/runs/tiny-test_resnet-CE-s1/test.json")).unwrap();
     assert!(record.contains("each of 2 ranks by the statistics of its share; rank 0's running ones"), "{record}");
+}
+
+/// Over another learning rate and the smaller batch at the end of each epoch.
+#[test]
+fn a_recorded_step_is_the_same_step() {
+    let [plain, recorded] = ["milestones = [1]", "milestones = [1]\ncuda_graphs = true"].map(|option| {
+        let job = TinyJob::new(option);
+        expect(&mut job.train(1), 0);
+        ["metrics.csv", "best.safetensors"].map(|name| fs::read(job.run(name)).unwrap())
+    });
+    assert!(plain == recorded);
+    for (other, word) in [("micro_batch = 4", "micro_batch"), ("on_nonfinite = \"skip\"", "on_nonfinite")] {
+        let job = TinyJob::new(&format!("cuda_graphs = true\n{other}"));
+        assert!(String::from_utf8_lossy(&expect(&mut job.train(1), 2).stderr).contains(word));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::cli::Context;
 use crate::cli::classes::class_names;
 use crate::cli::train::OnDevice;
 use crate::comm::World;
-use crate::config::{CropTool, Detector, Job, Preprocess};
+use crate::config::{Backend, CropTool, Detector, Job, Preprocess};
 use crate::error::{Error, Exit, IoContext, Result};
 use crate::model::Model;
 use crate::predict::{Classifier, Cropper as Cut, Files, Inputs, Request, Sink, Summary, Truth, predict, write_quarantine};
@@ -210,7 +210,8 @@ fn classifier(args: &Args, world: &World) -> Result<Classifier> {
         tracing::info!("the network was trained on {}: give it crops, or a --detector", config.package);
     }
     let crop = trained.crop(found.image_size);
-    let device = args.on.device(world)?;
+    // The ranks share no tensors: they may share a GPU.
+    let device = args.on.device(world, Backend::Mpi)?;
     let model = Model::new(found.spec.name, classes.len(), crop.size as usize, device)?;
     model.load_trained(&trained.weights)?;
     Ok(Classifier { model, classes, crop, device })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cli::{Context, answer};
 use crate::comm::World;
 use crate::comm::signals::StopFlag;
-use crate::config::{Experiment, Job};
+use crate::config::{Backend, Experiment, Job};
 use crate::error::{Error, Exit, Result};
 use crate::evaluate::RunRecord;
 use crate::telemetry::Speeds;
@@ -115,7 +115,7 @@ impl Place {
     /// The options of a run in `world`: a device, threads, and an ear for signals.
     pub fn options(&self, job: &Job, world: &World) -> Result<Options> {
         Ok(Options {
-            device: world.agree(self.on.device(world))?,
+            device: world.agree(self.on.device(world, job.train.ranks.backend))?,
             threads: world.threads(job.train.threads),
             stop: StopFlag::listen()?,
             packs: self.packs.clone(),
@@ -125,15 +125,15 @@ impl Place {
 }
 
 impl OnDevice {
-    /// The device of this rank.
-    pub fn device(&self, world: &World) -> Result<tch::Device> {
+    /// The device of this rank, where the tensors of GPUs travel by `backend`.
+    pub fn device(&self, world: &World, backend: Backend) -> Result<tch::Device> {
         if self.device == Device::Cpu {
             return Ok(tch::Device::Cpu);
         }
         let loaded = crate::comm::tensor_ext::load_cuda();
         let found = loaded.is_ok() && tch::Cuda::is_available();
         match (self.device, found) {
-            (_, true) => gpu_of(world).map(tch::Device::Cuda),
+            (_, true) => gpu_of(world, backend).map(tch::Device::Cuda),
             (Device::Cuda, false) => {
                 let why = loaded.err().map_or_else(|| "the driver shows none".to_owned(), |error| error.to_string());
                 Err(Error::usage(format!("no GPU can be used: {why}")).with_help("ask Slurm for one, or take `--device cpu`"))
@@ -168,13 +168,13 @@ fn stage_folder(named: &OsStr) -> Result<PathBuf> {
 
 /// The GPU that this rank computes on.
 #[cfg(feature = "mpi")]
-fn gpu_of(world: &World) -> Result<usize> {
-    if world.size() == 1 { Ok(0) } else { crate::comm::nccl::gpu_of_this_rank(world) }
+fn gpu_of(world: &World, backend: Backend) -> Result<usize> {
+    if world.size() == 1 { Ok(0) } else { crate::comm::nccl::gpu_of_this_rank(world, backend) }
 }
 
 /// The GPU of a process alone.
 #[cfg(not(feature = "mpi"))]
-fn gpu_of(_alone: &World) -> Result<usize> {
+fn gpu_of(_alone: &World, _: Backend) -> Result<usize> {
     Ok(0)
 }
 

@@ -5,14 +5,29 @@ use tch::{Device, Kind, Tensor};
 use super::bridge;
 use crate::error::{Error, Result};
 
+/// Kinds of main memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// What the kernel may move elsewhere.
+    Pageable,
+    /// What stays where it is, so that a GPU reads it without the CPU. Scarce, and slow to ask for.
+    Pinned,
+}
+
 /// A float32 tensor on the CPU whose elements may be written while no other tensor looks at them.
 #[derive(Debug)]
 pub struct HostTensor(Tensor);
 
 impl HostTensor {
     /// All zero, of `shape`, whose first dimension counts rows.
-    pub fn new(shape: &[i64]) -> Result<Self> {
-        Tensor::f_zeros(shape, (Kind::Float, Device::Cpu)).map(Self).map_err(|error| Error::library("libtorch", error))
+    ///
+    /// # Errors
+    /// Where there is no such memory, or none that is pinned because there is no GPU.
+    pub fn new(shape: &[i64], memory: Memory) -> Result<Self> {
+        match memory {
+            Memory::Pageable => Tensor::f_zeros(shape, (Kind::Float, Device::Cpu)).map(Self).map_err(libtorch),
+            Memory::Pinned => pinned(shape).map(Self),
+        }
     }
 
     /// How many elements it holds.
@@ -44,8 +59,20 @@ impl HostTensor {
 
     /// Its first `count` rows as a tensor over the same memory.
     pub fn rows(&self, count: usize) -> Result<Tensor> {
-        self.0.f_narrow(0, 0, count as i64).map_err(|error| Error::library("libtorch", error))
+        self.0.f_narrow(0, 0, count as i64).map_err(libtorch)
     }
+}
+
+fn pinned(shape: &[i64]) -> Result<Tensor> {
+    let mut out = std::ptr::null_mut();
+    // SAFETY: `shape` is live for the length of the call; `out` is written on success.
+    bridge::outcome(unsafe { bridge::bioscan_pinned_zeros(shape.as_ptr(), shape.len(), &raw mut out) }).map_err(libtorch)?;
+    // SAFETY: a call without a message has made a tensor that is ours.
+    Ok(unsafe { Tensor::from_ptr(out) })
+}
+
+fn libtorch(error: impl std::fmt::Display) -> Error {
+    Error::library("libtorch", error)
 }
 
 #[cfg(test)]
@@ -54,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_rust_writes_libtorch_reads_and_what_it_still_reads_is_not_written_over() {
-        let mut host = HostTensor::new(&[3, 2]).unwrap();
+        let mut host = HostTensor::new(&[3, 2], Memory::Pageable).unwrap();
         host.values_mut().unwrap().copy_from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let rows = host.rows(2).unwrap();
         assert_eq!(Vec::<f32>::try_from(rows.view([-1])).unwrap(), [1.0, 2.0, 3.0, 4.0]);
@@ -66,6 +93,6 @@ mod tests {
         assert!(host.values_mut().is_none());
         drop(product);
         assert_eq!(host.values_mut().unwrap()[5], 6.0);
-        assert!(HostTensor::new(&[0, 2]).unwrap().values_mut().unwrap().is_empty());
+        assert!(HostTensor::new(&[0, 2], Memory::Pageable).unwrap().values_mut().unwrap().is_empty());
     }
 }

@@ -8,12 +8,18 @@ pub mod batch_norm;
 #[cfg(feature = "torch")]
 mod bridge;
 #[cfg(feature = "torch")]
+pub mod cuda_graph;
+#[cfg(feature = "torch")]
+pub mod gpu;
+#[cfg(feature = "torch")]
 pub mod host_tensor;
 #[cfg(feature = "mpi")]
 mod mpi_ranks;
 #[cfg(all(feature = "mpi", feature = "torch"))]
 pub mod nccl;
 mod place;
+#[cfg(feature = "torch")]
+mod plugin;
 #[cfg(all(feature = "mpi", feature = "torch"))]
 pub mod process_group;
 #[cfg(all(feature = "mpi", feature = "torch"))]

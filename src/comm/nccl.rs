@@ -1,40 +1,30 @@
 //! Ranks with a GPU each: NCCL joins the process group for tensors that live there, while MPI keeps those in main memory.
 //!
-//! NCCL's half of libtorch is reached through a plug-in, `libbioscan_nccl.so` beside the program, which `make nccl` builds; a program that
-//! trains on CPUs or on one GPU needs none. **It has not run on several GPUs yet**: it compiles, and makes the calls that
-//! PyTorch's own `init_process_group("nccl")` makes.
+//! **It has not run on several GPUs yet**: it compiles, and makes the calls that PyTorch's own `init_process_group("nccl")` makes.
 
 use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::ptr;
 
+use super::plugin::plugin;
 use super::process_group::{GroupOptions, ProcessGroup, finished};
-use super::{World, bridge};
+use super::{Place, World, bridge};
+use crate::config::Backend;
 use crate::error::{Error, Result};
 
-const PLUGIN: &str = "libbioscan_nccl.so";
-
-/// Where the plug-in is: beside the program.
-///
-/// # Errors
-/// Wrong usage where it is not, with how to build it.
-fn plugin() -> Result<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(PLUGIN)));
-    beside.filter(|path| path.is_file()).ok_or_else(|| {
-        Error::usage(format!("several ranks on GPUs need {PLUGIN} beside the program, and it is not there"))
-            .with_help("`make nccl` builds it; or use one rank, or `--device cpu` for several")
-    })
-}
+const WANTING: &str = "NCCL, by which several GPU ranks talk,";
+const INSTEAD: &str = "set `train.ranks.backend = \"mpi\"`, or use one rank";
 
 /// The GPU of this rank, 0-based among those it sees: the ranks of a node take them in turn.
 ///
 /// # Errors
-/// Wrong usage where the plug-in is missing, or the node has more ranks than GPUs, which NCCL cannot serve.
-pub fn gpu_of_this_rank(world: &World) -> Result<usize> {
-    plugin()?;
+/// Wrong usage where `backend` is NCCL and its plug-in is missing, or the node has more ranks than GPUs, which NCCL cannot serve.
+pub fn gpu_of_this_rank(world: &World, backend: Backend) -> Result<usize> {
     let visible = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
-    gpu_of(world.place().local_rank, world.place().local_size, visible)
+    let Place { local_rank, local_size, .. } = world.place();
+    match backend {
+        Backend::Nccl => plugin(WANTING, INSTEAD).and_then(|_| gpu_of(local_rank, local_size, visible)),
+        Backend::Mpi => Ok(local_rank % visible.max(1)),
+    }
 }
 
 fn gpu_of(rank: usize, ranks: usize, visible: usize) -> Result<usize> {
@@ -44,7 +34,7 @@ fn gpu_of(rank: usize, ranks: usize, visible: usize) -> Result<usize> {
     }
     if ranks > visible || rank >= visible {
         return Err(Error::usage(format!("{ranks} ranks on this node share {visible} GPUs, and NCCL wants one for each"))
-            .with_help("start as many ranks a node as it has GPUs"));
+            .with_help("start as many ranks a node as it has GPUs, or set `train.ranks.backend = \"mpi\"`"));
     }
     Ok(rank)
 }
@@ -55,7 +45,7 @@ impl ProcessGroup<'_> {
     /// # Errors
     /// Where the plug-in is missing or cannot be loaded, and where the ranks do not find each other.
     pub fn add_nccl(&self, world: &World, options: GroupOptions) -> Result<()> {
-        let path = CString::new(plugin()?.as_os_str().as_bytes()).map_err(|error| Error::Comm(error.to_string()))?;
+        let path = plugin(WANTING, INSTEAD)?;
         let timeout = u64::try_from(options.timeout.as_millis()).unwrap_or(u64::MAX);
         let rendezvous = Rendezvous::of(world, timeout)?;
         // SAFETY: the group, the path and the rendezvous outlive the call; the backend holds the store itself.
@@ -112,12 +102,5 @@ mod tests {
         assert_eq!(gpu_of(3, 4, 1).unwrap(), 0, "Slurm shows each rank its own GPU alone");
         let refused = gpu_of(1, 3, 2).unwrap_err();
         assert!(refused.to_string().contains("3 ranks on this node share 2 GPUs"));
-    }
-
-    #[test]
-    fn without_the_plug_in_the_user_is_told_how_to_get_it() {
-        if let Err(error) = plugin() {
-            assert!(error.help().unwrap().contains("make nccl"), "{error}");
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Ranks as libtorch sees them: the world's communicator in, tensors summed and shared over the ranks out.
 //!
-//! The group is libtorch's own `c10d::ProcessGroup`; for tensors in main memory it talks through a small c10d backend over MPI
-//! (`bridge/mpi_backend.h`). Collectives run on one thread of their own, in the order they were asked for, on a duplicate of the
+//! The group is libtorch's own `c10d::ProcessGroup`; it talks through a small c10d backend over MPI (`bridge/mpi_backend.h`), for tensors
+//! on GPUs also through NCCL. Collectives run on one thread of their own, in the order they were asked for, on a duplicate of the
 //! world's communicator: they may overlap with anything else that the program sends.
 
 use std::marker::PhantomData;
@@ -59,9 +59,20 @@ impl<'world> ProcessGroup<'world> {
         Ok(Self { handle, world: PhantomData })
     }
 
+    /// From now on tensors on GPUs travel over MPI as those in main memory do, through pinned copies there: slower than NCCL, but it needs
+    /// no plug-in, and goes where NCCL cannot, on slices of a GPU (MIG). **Not run on a GPU yet.**
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn serve_gpus(&self) -> Result<()> {
+        // SAFETY: the group is live.
+        finished(unsafe { bridge::bioscan_group_serve_gpus(self.as_ptr()) })
+    }
+
     /// Adds up `tensor` over all ranks, in place; every rank ends with the same bits.
     ///
-    /// Takes a contiguous tensor in main memory, or on the GPUs of a group with NCCL, of the same shape on all ranks: floats of 16, 32 or 64 bits, or integers.
+    /// Takes a dense tensor of the same shape on all ranks, floats of 16, 32 or 64 bits, or integers: in main memory, or on the GPUs of a
+    /// group that serves them. One with gaps in its memory is copied for the way.
     ///
     /// # Errors
     /// For any other tensor, and when not all ranks arrive before the time-out.

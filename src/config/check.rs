@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{BACKBONES, Experiment, Grid, Job, Recipe, nearest};
+use crate::config::{BACKBONES, Experiment, Grid, Job, OnNonFinite, Recipe, nearest};
 use crate::error::{Error, Result};
 
 impl Job {
@@ -57,6 +57,14 @@ impl Recipe {
         let faults = [
             (self.global_batch == 0, "`train.global_batch` must be at least 1"),
             (self.micro_batch > self.global_batch, "`train.micro_batch` must not be larger than `train.global_batch`"),
+            (
+                self.cuda_graphs && self.micro_batch > 0,
+                "`train.cuda_graphs` records whole batches: leave out `train.micro_batch`",
+            ),
+            (
+                self.cuda_graphs && self.on_nonfinite == OnNonFinite::Skip,
+                "`train.cuda_graphs` records a step that nobody looks into: `train.on_nonfinite` must be \"stop\"",
+            ),
             (self.ranks.timeout_s == 0, "`train.ranks.timeout_s` must be at least 1"),
             (self.epochs == 0, "`train.epochs` must be at least 1"),
             (!positive(self.lr), "`train.lr` must be a positive number"),

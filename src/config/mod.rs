@@ -23,6 +23,6 @@ pub use init::Init;
 pub use job::{Job, Paths, Split};
 pub use load::{from_file, from_text, nearest};
 pub use preprocess::{CropTool, Detector, Extend, Fill, Fit, Format, Hdf5Layout, Orientation, Package, Preprocess};
-pub use recipe::{BatchNorm, Crop, OnNonFinite, Precision, RankPatience, Recipe, RecipeChange};
+pub use recipe::{Backend, BatchNorm, Crop, OnNonFinite, Precision, Ranks, Recipe, RecipeChange};
 pub use run::{Fingerprints, RunConfig};
 pub use sweep::{Sweep, Wish};

@@ -42,7 +42,7 @@ pub struct Recipe {
     pub precision: Precision,
     /// On a GPU only kernels are taken whose sums come in the same order each time, where libtorch has such, and its log names those without;
     /// some of them are slower. A CPU adds in the same order anyway. cuBLAS wants `CUBLAS_WORKSPACE_CONFIG=:4096:8` in the environment.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub deterministic: bool,
     /// Images and the weights of convolutions lie in memory with the channels of a pixel side by side. Pays on a GPU in 16 bits;
     /// recorded, because a sum's last bits depend on it.
@@ -59,8 +59,15 @@ pub struct Recipe {
     pub checkpoint_minutes: f64,
     /// What a batch whose loss is no number comes to.
     pub on_nonfinite: OnNonFinite,
-    /// How ranks wait for each other.
-    pub ranks: RankPatience,
+    /// Batches for a GPU are decoded into pinned memory, and copied on a stream of their own while it computes. A CPU needs neither.
+    #[serde(skip_serializing_if = "is_true")]
+    pub pin_memory: bool,
+    /// On one GPU, a step is recorded and then asked for with a single launch instead of a thousand (a CUDA graph): pays where batches are so
+    /// small that the GPU waits for launches, and holds the memory of a step for good. Recorded like the precision. No effect on a CPU.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cuda_graphs: bool,
+    /// How ranks talk to each other, and how long they wait.
+    pub ranks: Ranks,
     /// What differs on one value of an axis: `[train.for.vit_tiny_patch16_224]`, `[train.for.large]`.
     #[serde(rename = "for", skip_serializing_if = "BTreeMap::is_empty")]
     pub changes: BTreeMap<String, RecipeChange>,
@@ -91,7 +98,9 @@ impl Default for Recipe {
             checkpoint_steps: 0,
             checkpoint_minutes: 10.0,
             on_nonfinite: OnNonFinite::Stop,
-            ranks: RankPatience::default(),
+            pin_memory: true,
+            cuda_graphs: false,
+            ranks: Ranks::default(),
             changes: BTreeMap::new(),
         }
     }
@@ -142,13 +151,13 @@ impl Recipe {
         if self.micro_batch == 0 { self.global_batch } else { self.micro_batch }
     }
 
-    /// The settings that change a run's result, the others as if left out: threads, the container that is read, checkpoints and patience
-    /// only place the work.
+    /// The settings that change a run's result, the others as if left out: threads, memory, the container that is read, checkpoints and
+    /// patience only place the work.
     #[must_use]
     pub fn of_the_result(&self) -> Self {
         // The first weights are told by their hash.
-        let Self { init, threads, images, checkpoint_steps, checkpoint_minutes, ranks, .. } = Self::default();
-        Self { init, threads, images, checkpoint_steps, checkpoint_minutes, ranks, ..self.clone() }
+        let Self { init, threads, images, checkpoint_steps, checkpoint_minutes, pin_memory, ranks, .. } = Self::default();
+        Self { init, threads, images, checkpoint_steps, checkpoint_minutes, pin_memory, ranks, ..self.clone() }
     }
 }
 
@@ -165,8 +174,12 @@ pub enum Precision {
     BFloat16,
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// Whose statistics BatchNorm normalises by, where there are several ranks.
@@ -180,10 +193,24 @@ pub enum BatchNorm {
     Local,
 }
 
-/// How ranks wait for each other.
+/// By what the tensors of GPUs travel from rank to rank; those of a CPU always go over MPI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// From GPU to GPU; a whole GPU a rank.
+    #[default]
+    Nccl,
+    /// Through main memory: slower, but also on slices of a GPU (MIG), which NCCL does not serve.
+    Mpi,
+}
+
+/// How ranks talk to each other, and how long they wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct RankPatience {
+pub struct Ranks {
+    /// By what the tensors of GPUs travel.
+    #[serde(skip_serializing_if = "is_default")]
+    pub backend: Backend,
     /// A rank that the others have waited for so long, in seconds, is given up, and the job with it.
     pub timeout_s: u64,
     /// How often a waiting rank looks for the others, in microseconds; it sleeps in between. 0 never sleeps: quicker where cores are
@@ -191,10 +218,10 @@ pub struct RankPatience {
     pub poll_us: u64,
 }
 
-impl Default for RankPatience {
-    /// Half an hour, as in PyTorch, looking every 100 µs.
+impl Default for Ranks {
+    /// NCCL, and half an hour, as in PyTorch, looking every 100 µs.
     fn default() -> Self {
-        Self { timeout_s: 30 * 60, poll_us: 100 }
+        Self { backend: Backend::Nccl, timeout_s: 30 * 60, poll_us: 100 }
     }
 }
 
@@ -241,9 +268,17 @@ mod tests {
 
     #[test]
     fn what_only_places_the_work_is_no_part_of_the_result() {
-        let ranks = RankPatience { timeout_s: 1, poll_us: 0 };
+        let ranks = Ranks { backend: Backend::Mpi, timeout_s: 1, poll_us: 0 };
         let (images, checkpoint_minutes) = (Format::Zip, 0.5);
-        let placed = Recipe { threads: 4, images, checkpoint_steps: 10, checkpoint_minutes, ranks, ..Recipe::default() };
+        let placed = Recipe {
+            threads: 4,
+            images,
+            checkpoint_steps: 10,
+            checkpoint_minutes,
+            pin_memory: false,
+            ranks,
+            ..Recipe::default()
+        };
         assert_eq!(placed.of_the_result(), Recipe::default());
         let local = Recipe { batch_norm: BatchNorm::Local, ..Recipe::default() };
         assert_eq!(local.of_the_result(), local);

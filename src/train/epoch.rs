@@ -5,6 +5,7 @@ use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 use crate::comm::batch_norm::SharedStatistics;
+use crate::comm::gpu::{Lead, finish_on};
 use crate::comm::shares::{loss_scale, zero_loss};
 use crate::comm::signals::StopFlag;
 use crate::comm::tensor_ext::{Arithmetic, channels_last, in_bfloat16};
@@ -14,11 +15,12 @@ use crate::model::Model;
 use crate::telemetry::{Clock, Phase, Progress, doing};
 use crate::train::checkpoint::{Checkpoint, Position, Skipped};
 use crate::train::keeper::Keeper;
-use crate::train::loader::{Batch, Order, Source, Views};
+use crate::train::loader::{Batch, Order, Source, Views, memory};
 use crate::train::losses::per_sample;
 use crate::train::optimizer::Sgd;
 use crate::train::order::{Share, shuffled};
 use crate::train::parallel::{Averaging, Team};
+use crate::train::recorded::{Made, Recorder};
 use crate::train::schedule::learning_rate;
 use crate::train::sums::Sums;
 
@@ -48,6 +50,8 @@ pub struct Trainer<'team> {
     pub pool: &'team rayon::ThreadPool,
     /// Raised by a signal.
     pub stop: StopFlag,
+    /// Takes whole steps by recording one; `None` takes each by itself.
+    pub recorder: Option<Recorder>,
 }
 
 /// How an epoch ended.
@@ -57,13 +61,6 @@ pub enum Ended {
     Whole,
     /// Stopped on a signal between two steps.
     Stopped,
-}
-
-/// What the network made of a piece of a batch: losses `[n]`, logits `[n, C]`, labels `[n]`.
-struct Seen {
-    losses: Tensor,
-    logits: Tensor,
-    labels: Tensor,
 }
 
 /// This rank's orders for one global batch, a piece of at most `piece` images each.
@@ -91,7 +88,8 @@ impl Trainer<'_> {
         let mut ballot = self.team.ballot();
         let look = if self.device == Device::Cpu { 1 } else { LOOK };
         std::thread::scope(|scope| {
-            let mut batches = source.stream(scope, self.pool, plan, Views::Random { seed, epoch });
+            let mut batches = source.stream(scope, self.pool, plan, Views::Random { seed, epoch }, memory(recipe, self.device));
+            let mut lead = Lead::over(self.device);
             for batch in steps.iter().skip(behind) {
                 let count = pieces(batch, recipe.piece(), share).len();
                 if !self.step(batches.by_ref().take(count), count, position.step, lr, &mut sums)? {
@@ -102,6 +100,7 @@ impl Trainer<'_> {
                     tracing::debug!(epoch, "first step done");
                 }
                 position.step += 1;
+                lead.asked_for_a_step()?;
                 clock.lap(Phase::Computing);
                 let (waited, copied) = batches.spent();
                 clock.part_was(Phase::Waiting, waited);
@@ -111,6 +110,8 @@ impl Trainer<'_> {
                 // Never where `checkpoint_steps` is 0: no step but the zeroth is a multiple of it.
                 let due = position.step.is_multiple_of(recipe.checkpoint_steps);
                 if stop || due || position.step.is_multiple_of(look) {
+                    finish_on(self.device);
+                    clock.lap(Phase::Computing);
                     let old = !minutes.is_zero() && keeper.age() >= minutes;
                     let old = self.settle(&sums, source, &steps, position, old)?;
                     let totals = position.totals();
@@ -127,6 +128,8 @@ impl Trainer<'_> {
                     return Ok(Ended::Stopped);
                 }
             }
+            finish_on(self.device);
+            clock.lap(Phase::Computing);
             self.settle(&sums, source, &steps, position, false)?;
             self.ensure_finite(source, &steps, position)?;
             // A signal that came with the last step must not wait until the validation is over.
@@ -150,6 +153,18 @@ impl Trainer<'_> {
     ) -> Result<bool> {
         let Recipe { precision, deterministic, .. } = self.config.recipe;
         Arithmetic { tf32: precision == Precision::Tf32, deterministic }.set();
+        let mut pieces = pieces.into_iter().peekable();
+        // The last batch of an epoch may be smaller.
+        let whole =
+            |piece: &Result<Batch>| piece.as_ref().is_ok_and(|piece| piece.labels.len() == self.config.recipe.global_batch);
+        if let Some(mut recorder) = self.recorder.take() {
+            let piece = pieces.next_if(whole).transpose()?;
+            let recorded = piece.map(|piece| self.recorded_step(&mut recorder, &piece, step, lr, sums));
+            self.recorder = Some(recorder);
+            if let Some(recorded) = recorded {
+                return recorded.map(|()| true);
+            }
+        }
         self.sgd.clear_gradients()?;
         let skips = self.config.recipe.on_nonfinite == OnNonFinite::Skip;
         let before = if skips { copies(self.model.buffers())? } else { vec![] };
@@ -159,48 +174,72 @@ impl Trainer<'_> {
             if last {
                 self.averaging.before_forward()?;
             }
-            let made = self.look_at(&piece, step)?;
-            let loss = match &made {
-                Some(made) => made.losses.sum(Kind::Float) * loss_scale(piece.global, self.team.world.size()),
-                None => zero_loss(self.sgd.parameters()),
-            };
+            // No layer of the others waits for a rank without an image of this piece, unless they normalise together.
+            let absent = piece.labels.is_empty() && self.statistics.is_none();
+            if absent {
+                self.averaging.backward(&zero_loss(self.sgd.parameters()), last)?;
+                continue;
+            }
+            let (images, labels) = piece.tensors(self.device)?;
+            let made = self.forward(&images, &labels, step)?;
+            let loss = self.loss_of(&made, piece.global);
             bad |= skips && !loss.double_value(&[]).is_finite();
             self.averaging.backward(&loss, last)?;
-            seen.extend(made.map(Seen::detached));
+            seen.push((made.detached(), labels));
         }
         // BatchNorm has taken the batch into its running statistics, where one NaN would stay for ever.
         if skips && self.team.world.all_max(u64::from(bad)) > 0 {
             restore(self.model.buffers(), &before)?;
             return Ok(false);
         }
-        for Seen { losses, logits, labels } in seen {
+        for (Made { losses, logits }, labels) in seen {
             sums.add(step, &losses, &logits, &labels)?;
         }
         self.sgd.step(lr)?;
         Ok(true)
     }
 
-    /// The forward pass of a piece; `None` where this rank has no image of it and no layer of the others' waits for it.
-    fn look_at(&self, piece: &Batch, step: u64) -> Result<Option<Seen>> {
-        if piece.labels.is_empty() && self.statistics.is_none() {
-            return Ok(None);
-        }
-        let recipe = &self.config.recipe;
+    /// The step of a global batch in one piece, on a rank alone.
+    fn recorded_step(&mut self, recorder: &mut Recorder, piece: &Batch, step: u64, lr: f64, sums: &mut Sums) -> Result<()> {
         let (images, labels) = piece.tensors(self.device)?;
-        let images = if recipe.channels_last { channels_last(&images).map_err(libtorch)? } else { images };
+        let Made { losses, logits } = recorder.step((&images, &labels), lr, |images, labels| {
+            self.sgd.clear_gradients()?;
+            let made = self.forward(images, labels, step)?;
+            self.averaging.backward(&self.loss_of(&made, piece.global), true)?;
+            self.sgd.step(lr)?;
+            Ok(made.detached())
+        })?;
+        sums.add(step, &losses, &logits, &labels)
+    }
+
+    /// What the losses of a piece give to the loss of the global batch.
+    fn loss_of(&self, made: &Made, global: usize) -> Tensor {
+        made.losses.sum(Kind::Float) * loss_scale(global, self.team.world.size())
+    }
+
+    /// The forward pass of a piece on its device.
+    fn forward(&self, images: &Tensor, labels: &Tensor, step: u64) -> Result<Made> {
+        let recipe = &self.config.recipe;
+        let last;
+        let images = if recipe.channels_last {
+            last = channels_last(images).map_err(libtorch)?;
+            &last
+        } else {
+            images
+        };
         let forward = || match self.statistics {
-            Some(ranks) => self.model.forward_together(&images, ranks),
-            None => self.model.forward(&images, true),
+            Some(ranks) => self.model.forward_together(images, ranks),
+            None => self.model.forward(images, true),
         };
         let logits = match recipe.precision {
             Precision::Float32 | Precision::Tf32 => forward()?,
             Precision::BFloat16 => in_bfloat16(self.device, forward)?.f_to_kind(Kind::Float).map_err(libtorch)?,
         };
-        let mut losses = per_sample(self.config.id.loss, recipe.focal_gamma, &logits, &labels);
+        let mut losses = per_sample(self.config.id.loss, recipe.focal_gamma, &logits, labels);
         if doing::spoils(step) {
             losses *= f64::NAN;
         }
-        Ok(Some(Seen { losses, logits, labels }))
+        Ok(Made { losses, logits })
     }
 
     /// Brings every rank's sums into the position; returns whether rank 0 finds its last checkpoint `old`. A loss that was no number ends
@@ -242,13 +281,6 @@ fn all_skipped(skipped: &[Skipped], now: Skipped, steps: u64) -> bool {
     let count = |at: &Skipped| at.epoch * steps + at.step;
     let first = skipped.len().checked_sub(MOST_SKIPPED).and_then(|first| skipped.get(first));
     first.is_some_and(|first| count(&now) - count(first) == MOST_SKIPPED as u64 - 1)
-}
-
-impl Seen {
-    /// Without the graph, whose memory the next piece wants.
-    fn detached(self) -> Self {
-        Self { losses: self.losses.detach(), logits: self.logits.detach(), labels: self.labels }
-    }
 }
 
 /// What ends a run at `step`, of whose `steps` this epoch is made.

@@ -14,7 +14,7 @@ use crate::evaluate::{Accumulator, DEFAULT_KS, Evaluation, Threshold, likeliest,
 use crate::model::Classify;
 use crate::store::codec::Format;
 use crate::telemetry::Progress;
-use crate::train::loader::{Order, Source, Views};
+use crate::train::loader::{Order, Source, Views, memory};
 use crate::train::losses::per_sample;
 use crate::train::order::Share;
 
@@ -143,7 +143,7 @@ impl Examiner<'_> {
         Arithmetic { tf32: false, deterministic: self.config.recipe.deterministic }.set();
         let most = source.samples.len().div_ceil(self.world.size()).div_ceil(BATCH);
         std::thread::scope(|scope| {
-            let mut batches = source.stream(scope, self.pool, plan, Views::Centre);
+            let mut batches = source.stream(scope, self.pool, plan, Views::Centre, memory(&self.config.recipe, self.device));
             for _ in 0..most {
                 if self.world.all_max(u64::from(self.stop.raised())) > 0 {
                     return Err(Error::Stopped);

@@ -11,7 +11,9 @@ use crossbeam::channel::{Receiver, bounded};
 use rayon::prelude::*;
 use tch::{Device, Tensor};
 
-use crate::comm::host_tensor::HostTensor;
+use crate::comm::gpu::{copy_to_gpu, finish_on};
+use crate::comm::host_tensor::{HostTensor, Memory};
+use crate::config::Recipe;
 use crate::error::{Error, Result};
 pub use crate::train::source::{Images, Source, Views};
 
@@ -44,17 +46,22 @@ pub struct Batch {
 
 impl Batch {
     /// The batch on `device`: images `[n, 3, side, side]` float32, labels `[n]` int64. On the CPU the images are the loader's own memory,
-    /// which it takes back once the batch and all tensors made of it are gone.
+    /// which it takes back once the batch and all tensors made of it are gone. From pinned memory the copy to a GPU runs beside its
+    /// computing; from other memory the host waits for it.
     pub fn tensors(&self, device: Device) -> Result<(Tensor, Tensor)> {
         let libtorch = |error| Error::library("libtorch", error);
         let pixels = self.pixels.as_ref().ok_or_else(|| Error::library("loader", "a batch without pixels"))?;
-        if let Device::Cuda(index) = device {
-            // A copy from memory that is not pinned waits for the device anyway; that time is the step's, not the copy's.
-            tch::Cuda::synchronize(index as i64);
+        let (images, labels) = (pixels.rows(self.labels.len())?, Tensor::f_from_slice(&self.labels).map_err(libtorch)?);
+        let to_device = |tensor: &Tensor| match (device, self.spares.memory) {
+            (Device::Cuda(index), Memory::Pinned) => copy_to_gpu(tensor, index),
+            _ => tensor.f_to_device(device).map_err(libtorch),
+        };
+        if self.spares.memory == Memory::Pageable {
+            // The copy waits for the device anyway; that time is the step's, not the copy's.
+            finish_on(device);
         }
         let started = Instant::now();
-        let images = pixels.rows(self.labels.len())?.f_to_device(device).map_err(libtorch)?;
-        let labels = Tensor::f_from_slice(&self.labels).and_then(|labels| labels.f_to_device(device)).map_err(libtorch)?;
+        let (images, labels) = (to_device(&images)?, to_device(&labels)?);
         let nanoseconds = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.spares.copying.fetch_add(nanoseconds, Ordering::Relaxed);
         Ok((images, labels))
@@ -103,16 +110,17 @@ impl Iterator for Batches {
 }
 
 impl Source {
-    /// Decodes the batches of `plan` on `pool`, a few ahead of the receiver.
+    /// Decodes the batches of `plan` on `pool` into `memory`, a few ahead of the receiver.
     pub fn stream<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         pool: &'scope rayon::ThreadPool,
         plan: Vec<Order>,
         views: Views,
+        memory: Memory,
     ) -> Batches {
         let rows = plan.iter().map(|order| order.indices.len()).max().unwrap_or(0);
-        let spares = Arc::new(Spares::of(rows, self.side()));
+        let spares = Arc::new(Spares::of(rows, self.side(), memory));
         let count = plan.len();
         let mut plans: [Vec<Order>; LANES] = Default::default();
         for (at, order) in plan.into_iter().enumerate() {
@@ -146,18 +154,25 @@ impl Source {
     }
 }
 
+/// Where batches for `device` are decoded to.
+pub(super) fn memory(recipe: &Recipe, device: Device) -> Memory {
+    if recipe.pin_memory && device.is_cuda() { Memory::Pinned } else { Memory::Pageable }
+}
+
 /// Memory of batches that are done with.
 struct Spares {
     /// `[rows, 3, side, side]`.
     shape: [i64; 4],
+    memory: Memory,
     unused: Mutex<Vec<HostTensor>>,
     /// Nanoseconds that went to copies to the device.
     copying: AtomicU64,
 }
 
 impl Spares {
-    fn of(rows: usize, side: usize) -> Self {
-        Self { shape: [rows as i64, 3, side as i64, side as i64], unused: Mutex::default(), copying: AtomicU64::new(0) }
+    fn of(rows: usize, side: usize, memory: Memory) -> Self {
+        let shape = [rows as i64, 3, side as i64, side as i64];
+        Self { shape, memory, unused: Mutex::default(), copying: AtomicU64::new(0) }
     }
 
     /// Memory that nobody looks at: used before where there is such, else new.
@@ -165,11 +180,15 @@ impl Spares {
         let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
         match unused.iter_mut().position(|pixels| pixels.values_mut().is_some()) {
             Some(at) => Ok(unused.swap_remove(at)),
-            None => HostTensor::new(&self.shape),
+            None => HostTensor::new(&self.shape, self.memory),
         }
     }
 
+    /// Pinned memory goes back to libtorch, which alone knows when a GPU has read it, and keeps it for the next batch.
     fn give(&self, pixels: HostTensor) {
+        if self.memory == Memory::Pinned {
+            return;
+        }
         self.unused.lock().unwrap_or_else(PoisonError::into_inner).push(pixels);
     }
 }
@@ -189,9 +208,9 @@ mod tests {
     use crate::train::order::{Share, shuffled};
 
     /// Images in memory.
-    struct Memory(BTreeMap<ImageKey, Vec<u8>>);
+    struct InMemory(BTreeMap<ImageKey, Vec<u8>>);
 
-    impl Reader for Memory {
+    impl Reader for InMemory {
         fn keys(&self) -> Vec<ImageKey> {
             self.0.keys().cloned().collect()
         }
@@ -211,7 +230,7 @@ mod tests {
         let sample = |index: usize| Sample { chunk: 1, file: format!("{index}.jpg").into(), label: index as u32 };
         let samples: Vec<Sample> = (0..SAMPLES).map(sample).collect();
         let images = samples.iter().map(|s| (ImageKey::new(1, &*s.file), picture(s.label as usize))).collect();
-        Source::new("train", samples, &Images::of(Arc::new(Memory(images))), Crop { resize: 10, size: 8, augment: true })
+        Source::new("train", samples, &Images::of(Arc::new(InMemory(images))), Crop { resize: 10, size: 8, augment: true })
     }
 
     /// A sample, its label and its pixels.
@@ -227,7 +246,7 @@ mod tests {
             let plan: Vec<Order> =
                 order.chunks(global_batch).map(|batch| Order { indices: share.of(batch), global: batch.len() }).collect();
             std::thread::scope(|scope| {
-                let batches = source.stream(scope, &pool, plan, Views::Random { seed: 5, epoch: 1 });
+                let batches = source.stream(scope, &pool, plan, Views::Random { seed: 5, epoch: 1 }, Memory::Pageable);
                 for (step, batch) in batches.enumerate() {
                     let batch = batch.unwrap();
                     let (images, labels) = batch.tensors(Device::Cpu).unwrap();
@@ -268,7 +287,8 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         let order = |index: usize| Order { indices: vec![index], global: 1 };
         std::thread::scope(|scope| {
-            let mut batches = source.stream(scope, &pool, vec![order(0), order(1), order(SAMPLES), order(2)], Views::Centre);
+            let mut batches =
+                source.stream(scope, &pool, vec![order(0), order(1), order(SAMPLES), order(2)], Views::Centre, Memory::Pageable);
             assert!(batches.next().unwrap().is_ok() && batches.next().unwrap().is_ok());
             assert!(batches.next().unwrap().err().unwrap().to_string().starts_with("part1/gone.jpg"));
         });
@@ -282,7 +302,7 @@ mod tests {
         std::thread::scope(|scope| {
             let mut places = std::collections::BTreeSet::new();
             let mut kept = None;
-            for batch in source.stream(scope, &pool, plan, Views::Centre) {
+            for batch in source.stream(scope, &pool, plan, Views::Centre, Memory::Pageable) {
                 let batch = batch.unwrap();
                 let images = batch.tensors(Device::Cpu).unwrap().0;
                 places.insert(images.data_ptr() as usize);

@@ -24,6 +24,7 @@ mod metrics;
 mod optimizer;
 pub mod order;
 mod parallel;
+mod recorded;
 mod rehearsal;
 mod run;
 mod schedule;

@@ -14,7 +14,9 @@ use crate::comm::batch_norm::SharedStatistics;
 use crate::comm::process_group::{Agreement, GroupOptions, ProcessGroup};
 #[cfg(feature = "mpi")]
 use crate::comm::reducer::{Reducer, ReducerOptions};
-use crate::config::RankPatience;
+#[cfg(feature = "mpi")]
+use crate::config::Backend;
+use crate::config::Ranks;
 use crate::error::{Error, Result};
 
 /// All ranks of a run and the process group between them.
@@ -26,21 +28,23 @@ pub struct Team<'world> {
 }
 
 impl<'world> Team<'world> {
-    /// Collective: every rank makes its team, and drops it, at the same place. With `device` a GPU, the tensors on it travel through
-    /// NCCL.
-    pub fn of(world: &'world World, patience: RankPatience, device: Device) -> Result<Self> {
+    /// Collective: every rank makes its team, and drops it, at the same place. With `device` a GPU, the tensors on it travel by the backend
+    /// of `ranks`.
+    pub fn of(world: &'world World, ranks: Ranks, device: Device) -> Result<Self> {
         #[cfg(feature = "mpi")]
         let group = if world.size() > 1 {
-            let group = ProcessGroup::over_mpi(world, options(patience))?;
-            if device.is_cuda() {
-                group.add_nccl(world, options(patience))?;
+            let group = ProcessGroup::over_mpi(world, options(ranks))?;
+            match ranks.backend {
+                _ if !device.is_cuda() => {}
+                Backend::Nccl => group.add_nccl(world, options(ranks))?,
+                Backend::Mpi => group.serve_gpus()?,
             }
             Some(group)
         } else {
             None
         };
         #[cfg(not(feature = "mpi"))]
-        let _ = (patience, device);
+        let _ = (ranks, device);
         Ok(Self {
             world,
             #[cfg(feature = "mpi")]
@@ -181,6 +185,6 @@ impl Ballot<'_> {
 }
 
 #[cfg(feature = "mpi")]
-fn options(RankPatience { timeout_s, poll_us }: RankPatience) -> GroupOptions {
+fn options(Ranks { timeout_s, poll_us, .. }: Ranks) -> GroupOptions {
     GroupOptions { timeout: Duration::from_secs(timeout_s), poll: Duration::from_micros(poll_us) }
 }

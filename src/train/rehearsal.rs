@@ -6,16 +6,18 @@ use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use crate::comm::World;
+use crate::comm::gpu::finish_on;
 use crate::config::{Experiment, Job};
 use crate::error::Result;
 use crate::telemetry::Speeds;
 use crate::train::checkpoint::Position;
 use crate::train::data::{Data, resolve};
 use crate::train::epoch::{Trainer, pieces};
-use crate::train::loader::{Batch, Source, Views};
+use crate::train::loader::{Batch, Source, Views, memory};
 use crate::train::optimizer::Sgd;
 use crate::train::order::{Share, shuffled};
 use crate::train::parallel::Team;
+use crate::train::recorded::Recorder;
 use crate::train::run::{Options, Run, statistics, tensors_of};
 use crate::train::sums::Sums;
 
@@ -61,6 +63,7 @@ impl Run<'_> {
             device: self.options.device,
             pool: &pool,
             stop: self.options.stop.clone(),
+            recorder: Recorder::of(recipe, world, self.options.device)?,
         };
         let step_s = median(trainer.steps(&self.data.train, patience, beat)?);
         Ok(Speeds {
@@ -84,13 +87,14 @@ impl Trainer<'_> {
         let order = shuffled(source.samples.len(), 0, 0);
         let batch = self.config.recipe.global_batch.min(order.len());
         let mut sums = Sums::of(&Position::default(), world, self.device)?;
+        let memory = memory(&self.config.recipe, self.device);
         let mut round = |trainer: &mut Self, count: usize, beat: &mut dyn FnMut(usize)| {
             let piece = trainer.config.recipe.piece();
             let samples: Vec<usize> = order.iter().copied().cycle().take(batch * count).collect();
             let plan = samples.chunks(batch.max(1)).flat_map(|batch| pieces(batch, piece, share)).collect();
             std::thread::scope(|scope| {
                 let mut seconds = Vec::new();
-                let mut batches = source.stream(scope, trainer.pool, plan, Views::Random { seed: 0, epoch: 0 });
+                let mut batches = source.stream(scope, trainer.pool, plan, Views::Random { seed: 0, epoch: 0 }, memory);
                 for number in 0..count {
                     // All there before the clock starts: waiting for images is measured apart.
                     let parts = batch.div_ceil(piece);
@@ -138,13 +142,6 @@ fn add_up(team: &Team<'_>, parameters: &[Tensor]) -> Result<f64> {
         seconds.push(started.elapsed().as_secs_f64());
     }
     Ok(median(seconds))
-}
-
-/// Waits for what a GPU still has to do: its calls return before their work is done.
-fn finish_on(device: tch::Device) {
-    if let tch::Device::Cuda(index) = device {
-        tch::Cuda::synchronize(index as i64);
-    }
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {

@@ -27,6 +27,7 @@ use crate::train::metrics::{self, EpochMetrics, Timing};
 use crate::train::optimizer::Sgd;
 use crate::train::order::shuffled;
 use crate::train::parallel::Team;
+use crate::train::recorded::Recorder;
 use crate::train::{events, schedule};
 
 /// What a caller chooses that changes no result.
@@ -125,8 +126,9 @@ impl Run<'_> {
         let averaging = team.average(&parameters)?;
         let statistics = statistics(team, &model, self.config.recipe.batch_norm);
         let (device, stop) = (self.options.device, self.options.stop.clone());
+        let recorder = Recorder::of(&self.config.recipe, self.world, device)?;
         let mut trainer =
-            Trainer { config: self.config, model: &model, sgd, team, averaging, statistics, device, pool: &pool, stop };
+            Trainer { config: self.config, model: &model, sgd, team, averaging, statistics, device, pool: &pool, stop, recorder };
         let mut keeper = Keeper::of(self.world.is_root().then_some(&self.directory));
         while position.epoch < self.config.recipe.epochs {
             let (started, before) = (Instant::now(), position.totals().seen);

@@ -60,17 +60,19 @@ enum Figures {
     Loader,
     /// CPU time of a training step beside PyTorch's
     Step,
+    /// Time of a training step on a GPU beside PyTorch's, eager and compiled
+    Gpu,
     /// Two ranks over one beside DistributedDataParallel
     Ranks,
     /// Start, memory, and what an epoch's time goes to
     Run,
-    /// Loader, step, ranks and run
+    /// Loader, step, gpu, ranks and run
     Training,
 }
 
 impl Figures {
     fn is_of_training(self) -> bool {
-        matches!(self, Self::Loader | Self::Step | Self::Ranks | Self::Run)
+        matches!(self, Self::Loader | Self::Step | Self::Gpu | Self::Ranks | Self::Run)
     }
 }
 
@@ -120,7 +122,7 @@ fn main() -> Result<()> {
     let (rounds, at) = (usize::from(args.rounds), folder.path());
     let before = Machine::now();
     let (mut groups, mut versions) = (Vec::new(), BTreeMap::new());
-    let programs: [(Figures, Program); 10] = [
+    let programs: [(Figures, Program); 11] = [
         (Figures::Resize, &|versions| resize::measure(rounds, at, versions)),
         (Figures::Crop, &|versions| Ok(vec![crop::measure(rounds, at, versions)?])),
         (Figures::Hdf5, &|versions| Ok(vec![hdf5::measure(rounds, at, versions)?])),
@@ -129,6 +131,7 @@ fn main() -> Result<()> {
         (Figures::Sweep, &|_| sweep::measure(rounds, at)),
         (Figures::Loader, &|versions| Ok(vec![training::loader::measure(rounds, at, versions)?])),
         (Figures::Step, &|versions| Ok(vec![training::step::measure(rounds.min(3), at, versions)?])),
+        (Figures::Gpu, &|versions| Ok(vec![training::gpu::measure(rounds.min(3), at, versions)?])),
         (Figures::Ranks, &|_| Ok(vec![training::ranks::measure(rounds.min(3), at)?])),
         (Figures::Run, &|_| Ok(vec![training::run::measure(rounds.min(3), at)?])),
     ];

@@ -84,6 +84,11 @@ impl Costs {
         format!("{:.2} ms", 1e3 * Spread::median(self.cpu.iter().copied()).middle)
     }
 
+    /// The middle wall time in milliseconds, as text.
+    pub fn wall_ms(&self) -> String {
+        format!("{:.2} ms", 1e3 * Spread::median(self.wall.iter().copied()).middle)
+    }
+
     /// The middle wall time in seconds, as text.
     pub fn wall_seconds(&self) -> String {
         format!("{:.1} s", Spread::median(self.wall.iter().copied()).middle)

@@ -185,6 +185,7 @@ METHODS = {
     "hdf5": hdf5,
     "loader": lambda: training("loader"),
     "step": lambda: training("step"),
+    "gpu_step": lambda: training("gpu_step"),
 }
 
 

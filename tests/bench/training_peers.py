@@ -45,19 +45,21 @@ def loader():
     return run, versions
 
 
-def model_and_step(name, classes, batch):
-    """timm's network, SGD as in the original, random images: returns a function that takes one step."""
+def model_and_step(name, classes, batch, compiled=False, **place):
+    """timm's network, SGD as in the original, random images: returns a function that takes one step. On a GPU in bfloat16."""
     import timm
     import torch
 
     torch.manual_seed(1)
-    model = timm.create_model(name, pretrained=False, num_classes=classes).train()
+    model = timm.create_model(name, pretrained=False, num_classes=classes).to(**place).train()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    images, labels = torch.rand(batch, 3, 224, 224), torch.arange(batch) % classes
+    images, labels = torch.rand(batch, 3, 224, 224).to(**place), torch.arange(batch).to(place.get("device")) % classes
+    forward = torch.compile(model) if compiled else model
 
     def step():
         optimiser.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        with torch.autocast("cuda", torch.bfloat16, enabled=images.is_cuda):
+            loss = torch.nn.functional.cross_entropy(forward(images), labels)
         loss.backward()
         optimiser.step()
 
@@ -84,3 +86,27 @@ def step():
             ready[key]()
 
     return run, {"PyTorch": torch.__version__, "timm": timm.__version__}
+
+
+def gpu_step():
+    """The same on a GPU, bfloat16 and channels last, as torch.compile makes it where `compile` is 1; five unmeasured ones before."""
+    import timm
+    import torch
+
+    ready = {}
+
+    def run(request, _):
+        wanted = words(request)
+        key = (wanted["model"], int(wanted["batch"]), wanted["compile"] == "1")
+        if key not in ready:
+            ready.clear()
+            place = {"device": "cuda", "memory_format": torch.channels_last}
+            ready[key] = model_and_step(key[0], 16, key[1], compiled=key[2], **place)
+            for _ in range(5):
+                ready[key]()
+        torch.cuda.synchronize()
+        for _ in range(request["repetitions"]):
+            ready[key]()
+        torch.cuda.synchronize()
+
+    return run, {"PyTorch": torch.__version__, "timm": timm.__version__, "GPU": torch.cuda.get_device_name()}

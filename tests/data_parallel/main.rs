@@ -27,6 +27,8 @@ fn rank() {
         "different_models" => gradients::different_models(&world),
         "broadcast" => collectives::broadcast(&world),
         "refused_tensors" => collectives::refused_tensors(&world),
+        "nccl" => collectives::nccl(&world),
+        "strided" => collectives::strided(&world),
         "sixteen_bits" => collectives::sixteen_bits(&world),
         "all_max" => collectives::all_max(&world),
         "killed" => faults::killed(&world),

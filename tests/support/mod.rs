@@ -88,8 +88,13 @@ seeds = [1]
 
     /// `bioscan-hpc train` on `ranks` ranks.
     pub fn train(&self, ranks: usize) -> Command {
+        self.train_on("cpu", ranks)
+    }
+
+    /// The same on a device of that name.
+    pub fn train_on(&self, device: &str, ranks: usize) -> Command {
         let mut command = on_ranks(ranks);
-        command.arg("train").arg(self.file()).args(["--device", "cpu", "--experiment", RUN]);
+        command.arg("train").arg(self.file()).args(["--device", device, "--experiment", RUN]);
         command
     }
 

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace bioscan {
@@ -27,6 +29,15 @@ Message guarded(Body&& body) noexcept {
     return strdup(error.what());
   } catch (...) {
     return strdup("an exception that is not a std::exception");
+  }
+}
+
+// Throws what another side of the border said went wrong.
+inline void check(Message failure) {
+  if (failure != nullptr) {
+    const std::string words = failure;
+    std::free(failure);
+    throw std::runtime_error(words);
   }
 }
 

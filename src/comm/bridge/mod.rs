@@ -1,6 +1,6 @@
 //! The C ABI of the C++ bridge: handles and tensors in, a message out where a call failed.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 
 use tch::Tensor;
 use torch_sys::C_tensor;
@@ -14,6 +14,15 @@ unsafe extern "C" {
     pub(super) fn bioscan_load_cuda() -> Message;
     pub(super) fn bioscan_storage_uses(tensor: *const C_tensor) -> usize;
     pub(super) fn bioscan_keep_freed_memory();
+    pub(super) fn bioscan_pinned_zeros(sizes: *const i64, dimensions: usize, out: *mut *mut C_tensor) -> Message;
+    pub(super) fn bioscan_copy_to_gpu(host: *const C_tensor, index: c_int, out: *mut *mut C_tensor) -> Message;
+    pub(super) fn bioscan_graph_begin(plugin: *const c_char, index: c_int, out: *mut *mut Graph) -> Message;
+    pub(super) fn bioscan_graph_end(graph: *const Graph) -> Message;
+    pub(super) fn bioscan_graph_replay(graph: *const Graph) -> Message;
+    pub(super) fn bioscan_graph_free(graph: *mut Graph);
+    pub(super) fn bioscan_mark_new(index: c_int, out: *mut *mut Mark) -> Message;
+    pub(super) fn bioscan_mark_wait(mark: *const Mark) -> Message;
+    pub(super) fn bioscan_mark_free(mark: *mut Mark);
     pub(super) fn bioscan_sgd_step(
         parameters: *const *const C_tensor,
         velocities: *const *const C_tensor,
@@ -24,6 +33,18 @@ unsafe extern "C" {
     pub(super) fn bioscan_arithmetic(tf32: *mut bool, deterministic: *mut bool);
     pub(super) fn bioscan_autocast_enter(on_gpu: bool);
     pub(super) fn bioscan_autocast_leave(on_gpu: bool);
+}
+
+/// Recorded work of a GPU, in C++.
+#[repr(C)]
+pub(super) struct Graph {
+    opaque: [u8; 0],
+}
+
+/// A point in the work of a GPU, in C++.
+#[repr(C)]
+pub(super) struct Mark {
+    opaque: [u8; 0],
 }
 
 /// Mirrors `SgdOptions` in step.cpp.
@@ -85,6 +106,7 @@ mod distributed {
             out: *mut *mut Group,
         ) -> Message;
         pub(in crate::comm) fn bioscan_group_free(group: *mut Group) -> Message;
+        pub(in crate::comm) fn bioscan_group_serve_gpus(group: *const Group) -> Message;
         pub(in crate::comm) fn bioscan_group_all_reduce_sum(group: *const Group, tensor: *const C_tensor) -> Message;
         pub(in crate::comm) fn bioscan_rendezvous_new(
             host: *const c_char,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <memory>
 
 namespace bioscan {
 
@@ -77,13 +78,10 @@ MPI_Op operation_of(const c10d::ReduceOp& reduction, at::ScalarType type) {
   }
 }
 
-// MPI reads memory in order, without strides. libtorch passes a list for the days of several devices a process; it holds one tensor.
-const at::Tensor& sole_dense(const std::vector<at::Tensor>& tensors, const char* name) {
+// libtorch passes a list for the days of several devices a process; it holds one tensor.
+std::shared_ptr<const Staging> sole(const std::vector<at::Tensor>& tensors, const char* name) {
   TORCH_CHECK(tensors.size() == 1, name, " over MPI takes one tensor, not ", tensors.size());
-  const at::Tensor& tensor = tensors.front();
-  TORCH_CHECK(tensor.layout() == at::kStrided && tensor.is_contiguous(), name, " over MPI needs a contiguous tensor");
-  TORCH_CHECK(tensor.device().is_cpu(), name, " over MPI needs a tensor in main memory, not on ", tensor.device());
-  return tensor;
+  return std::make_shared<const Staging>(tensors.front(), name);
 }
 
 // For messages: "all-reduce of 4096 Float".
@@ -91,11 +89,12 @@ std::string described(const char* name, const at::Tensor& tensor) {
   return c10::str(name, " of ", tensor.numel(), " ", tensor.scalar_type());
 }
 
-// Cuts the `bytes` at `data` into pieces and makes an MPI call of each: `call(start, elements, communicator, request)`.
+// Cuts `memory` into pieces and makes an MPI call of each: `call(start, elements, communicator, request)`.
 template <typename Call>
-std::vector<Collective::Piece> cut(void* data, size_t bytes, size_t element_bytes, Call call) {
+std::vector<Collective::Piece> cut(const at::Tensor& memory, size_t element_bytes, Call call) {
   std::vector<Collective::Piece> pieces;
-  auto* const first = static_cast<char*>(data);
+  const auto bytes = memory.nbytes();
+  auto* const first = static_cast<char*>(memory.data_ptr());
   for (size_t offset = 0; offset < bytes; offset += kPieceBytes) {
     char* const start = first + offset;
     const auto count = static_cast<int>(std::min(kPieceBytes, bytes - offset) / element_bytes);
@@ -122,79 +121,83 @@ c10::intrusive_ptr<c10d::Work> MpiBackend::submit(
     std::string name,
     c10d::OpType type,
     std::vector<at::Tensor> results,
-    std::vector<Collective::Piece> pieces) {
+    std::vector<Collective::Piece> pieces,
+    Staged staged) {
   auto work = c10::make_intrusive<MpiWork>(rank_, type, std::move(results));
-  worker_.submit({std::move(name), work, std::move(pieces)});
+  worker_.submit({std::move(name), work, std::move(pieces), std::move(staged)});
   return work;
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allreduce(std::vector<at::Tensor>& tensors, const c10d::AllreduceOptions& options) {
-  const at::Tensor& tensor = sole_dense(tensors, "all-reduce");
-  const MPI_Datatype type = datatype_of(tensor.scalar_type());
-  const MPI_Op operation = operation_of(options.reduceOp, tensor.scalar_type());
+  const auto tensor = sole(tensors, "all-reduce");
+  const at::Tensor& memory = tensor->memory();
+  const MPI_Datatype type = datatype_of(memory.scalar_type());
+  const MPI_Op operation = operation_of(options.reduceOp, memory.scalar_type());
   auto pieces = cut(
-      tensor.data_ptr(), tensor.nbytes(), tensor.element_size(),
-      [type, operation](char* start, int count, MPI_Comm communicator, MPI_Request* request) {
+      memory, memory.element_size(), [type, operation](char* start, int count, MPI_Comm communicator, MPI_Request* request) {
         return MPI_Iallreduce(MPI_IN_PLACE, start, count, type, operation, communicator, request);
       });
-  return submit(described("all-reduce", tensor), c10d::OpType::ALLREDUCE, tensors, std::move(pieces));
+  return submit(described("all-reduce", memory), c10d::OpType::ALLREDUCE, tensors, std::move(pieces), {{tensor}, {tensor}});
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::broadcast(std::vector<at::Tensor>& tensors, const c10d::BroadcastOptions& options) {
-  const at::Tensor& tensor = sole_dense(tensors, "broadcast");
+  const auto tensor = sole(tensors, "broadcast");
   const auto root = static_cast<int>(options.rootRank);
-  auto pieces =
-      cut(tensor.data_ptr(), tensor.nbytes(), 1, [root](char* start, int count, MPI_Comm communicator, MPI_Request* request) {
-        return MPI_Ibcast(start, count, MPI_BYTE, root, communicator, request);
-      });
-  return submit(described("broadcast", tensor), c10d::OpType::BROADCAST, tensors, std::move(pieces));
+  auto pieces = cut(tensor->memory(), 1, [root](char* start, int count, MPI_Comm communicator, MPI_Request* request) {
+    return MPI_Ibcast(start, count, MPI_BYTE, root, communicator, request);
+  });
+  const auto name = described("broadcast", tensor->memory());
+  return submit(name, c10d::OpType::BROADCAST, tensors, std::move(pieces), {{tensor}, {tensor}});
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::allgather(
     std::vector<std::vector<at::Tensor>>& outputs,
     std::vector<at::Tensor>& inputs,
     const c10d::AllgatherOptions& /*options*/) {
-  const at::Tensor input = sole_dense(inputs, "all-gather");
+  const auto input = sole(inputs, "all-gather");
+  const at::Tensor memory = input->memory();
   TORCH_CHECK(
       outputs.size() == 1 && outputs.front().size() == static_cast<size_t>(size_), "all-gather needs one output tensor a rank, ",
       size_, " in all");
-  TORCH_CHECK(input.nbytes() <= static_cast<size_t>(INT_MAX), "all-gather over MPI takes less than 2 GiB a rank");
+  TORCH_CHECK(memory.nbytes() <= static_cast<size_t>(INT_MAX), "all-gather over MPI takes less than 2 GiB a rank");
   const std::vector<at::Tensor> targets = outputs.front();
   // MPI fills one block; the outputs are free to lie anywhere, so they are filled from it. Blocking, and so done when it returns: the
   // Reducer gathers a few sizes when it is made, and nothing later.
-  const auto call = [input, targets](MPI_Comm communicator, MPI_Request* /*request*/) {
+  const auto call = [memory, targets](MPI_Comm communicator, MPI_Request* /*request*/) {
     const at::NoGradGuard no_grad;
-    const auto bytes = static_cast<int>(input.nbytes());
-    const at::Tensor block = at::empty({static_cast<int64_t>(targets.size()), input.numel()}, input.options());
-    const int code = MPI_Allgather(input.data_ptr(), bytes, MPI_BYTE, block.data_ptr(), bytes, MPI_BYTE, communicator);
+    const auto bytes = static_cast<int>(memory.nbytes());
+    const at::Tensor block = at::empty({static_cast<int64_t>(targets.size()), memory.numel()}, memory.options());
+    const int code = MPI_Allgather(memory.data_ptr(), bytes, MPI_BYTE, block.data_ptr(), bytes, MPI_BYTE, communicator);
     for (size_t rank = 0; code == MPI_SUCCESS && rank < targets.size(); ++rank) {
       targets[rank].copy_(block[static_cast<int64_t>(rank)].view_as(targets[rank]));
     }
     return code;
   };
-  return submit(described("all-gather", input), c10d::OpType::ALLGATHER, targets, {call});
+  return submit(described("all-gather", memory), c10d::OpType::ALLGATHER, targets, {call}, {{input}, {}});
 }
 
 c10::intrusive_ptr<c10d::Work> MpiBackend::_allgather_base(
     at::Tensor& output,
     at::Tensor& input,
     const c10d::AllgatherOptions& /*options*/) {
-  // Copies of the handles, so that the tensors outlive the call.
-  const at::Tensor source = sole_dense({input}, "all-gather");
-  const at::Tensor target = sole_dense({output}, "all-gather");
+  const auto source = sole({input}, "all-gather");
+  const auto target = sole({output}, "all-gather");
+  // Copies of the handles, so that the memory outlives the call.
+  const at::Tensor from = source->memory();
+  const at::Tensor to = target->memory();
   TORCH_CHECK(
-      target.nbytes() == source.nbytes() * static_cast<size_t>(size_), "all-gather needs ", size_, " times its input, one for each rank");
-  TORCH_CHECK(source.nbytes() <= static_cast<size_t>(INT_MAX), "all-gather over MPI takes less than 2 GiB a rank");
-  const auto call = [source, target](MPI_Comm communicator, MPI_Request* request) {
-    const auto bytes = static_cast<int>(source.nbytes());
-    return MPI_Iallgather(source.data_ptr(), bytes, MPI_BYTE, target.data_ptr(), bytes, MPI_BYTE, communicator, request);
+      to.nbytes() == from.nbytes() * static_cast<size_t>(size_), "all-gather needs ", size_, " times its input, one for each rank");
+  TORCH_CHECK(from.nbytes() <= static_cast<size_t>(INT_MAX), "all-gather over MPI takes less than 2 GiB a rank");
+  const auto call = [from, to](MPI_Comm communicator, MPI_Request* request) {
+    const auto bytes = static_cast<int>(from.nbytes());
+    return MPI_Iallgather(from.data_ptr(), bytes, MPI_BYTE, to.data_ptr(), bytes, MPI_BYTE, communicator, request);
   };
-  return submit(described("all-gather", source), c10d::OpType::_ALLGATHER_BASE, {target}, {call});
+  return submit(described("all-gather", from), c10d::OpType::_ALLGATHER_BASE, {output}, {call}, {{source}, {target}});
 }
 
 // The worker meets all ranks before each collective: a barrier is that and nothing more.
 c10::intrusive_ptr<c10d::Work> MpiBackend::barrier(const c10d::BarrierOptions& /*options*/) {
-  return submit("barrier", c10d::OpType::BARRIER, {}, {});
+  return submit("barrier", c10d::OpType::BARRIER, {}, {}, {});
 }
 
 }  // namespace bioscan

@@ -1,4 +1,4 @@
-// A c10d backend for tensors on the CPU over MPI: the few collectives that process groups, the Reducer and SyncBatchNorm use.
+// A c10d backend over MPI, for tensors on the CPU and, through main memory, on GPUs: the few collectives that process groups, the Reducer and SyncBatchNorm use.
 #pragma once
 
 #include "mpi_worker.h"
@@ -36,7 +36,8 @@ class MpiBackend final : public c10d::Backend {
       std::string name,
       c10d::OpType type,
       std::vector<at::Tensor> results,
-      std::vector<Collective::Piece> pieces);
+      std::vector<Collective::Piece> pieces,
+      Staged staged);
 
   MpiWorker worker_;
 };

@@ -92,6 +92,9 @@ void MpiWorker::loop() {
 void MpiWorker::execute(const Collective& collective) {
   if (failure_ == nullptr) {
     try {
+      for (const auto& tensor : collective.staged.before) {
+        tensor->fetch();
+      }
       wait_for_all_ranks();
       for (const auto& start : collective.pieces) {
         MPI_Request request = MPI_REQUEST_NULL;
@@ -105,6 +108,9 @@ void MpiWorker::execute(const Collective& collective) {
           }
           std::this_thread::yield();
         }
+      }
+      for (const auto& tensor : collective.staged.after) {
+        tensor->store();
       }
     } catch (const std::exception& error) {
       failure_ = std::make_exception_ptr(std::runtime_error(collective.name + ": " + error.what()));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mpi_roll_call.h"
+#include "mpi_staging.h"
 #include "mpi_work.h"
 
 #include <mpi.h>
@@ -10,6 +11,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -26,6 +28,12 @@ struct Patience {
   std::chrono::microseconds poll;
 };
 
+// Tensors that are brought to where MPI may read them before its calls, and those that are brought back after them.
+struct Staged {
+  std::vector<std::shared_ptr<const Staging>> before;
+  std::vector<std::shared_ptr<const Staging>> after;
+};
+
 // A collective as the worker sees it.
 struct Collective {
   // Starts one non-blocking MPI call; returns MPI's error code.
@@ -36,6 +44,7 @@ struct Collective {
   c10::intrusive_ptr<MpiWork> work;
   // Run one after the other. Large messages are cut because MPI's algorithms slow down on them (OpenMPI 4, 100 MB whole: half the speed).
   std::vector<Piece> pieces;
+  Staged staged;
 };
 
 class MpiWorker {

@@ -1,13 +1,9 @@
-// Tensors on GPUs: NCCL joins a process group, from the plug-in in nccl/.
+// Tensors on GPUs: NCCL joins a process group, from the plug-in in cuda/.
 #include "guard.h"
+#include "plugin.h"
 #include "process_group.h"
 
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-
-#include <dlfcn.h>
-
-#include <stdexcept>
-#include <string>
 
 using bioscan::Group;
 using bioscan::guarded;
@@ -26,17 +22,6 @@ using MakeBackend = Message (*)(
     int size,
     uint64_t timeout_ms,
     c10::intrusive_ptr<c10d::Backend>* out);
-
-// Kept open for the life of the process, as all that libtorch registers is.
-MakeBackend plugin_at(const char* path) {
-  void* const library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  void* const symbol = library == nullptr ? nullptr : dlsym(library, "bioscan_nccl_backend");
-  if (symbol == nullptr) {
-    const char* reason = dlerror();
-    throw std::runtime_error(reason != nullptr ? reason : "the NCCL plug-in could not be loaded");
-  }
-  return reinterpret_cast<MakeBackend>(symbol);
-}
 
 }  // namespace
 
@@ -65,13 +50,8 @@ Message bioscan_group_add_nccl(const Group* group, const char* plugin, const Ren
   return guarded([&] {
     c10::intrusive_ptr<c10d::Backend> backend;
     const auto& handle = group->handle;
-    const Message failure =
-        plugin_at(plugin)(&rendezvous->store, handle->getRank(), handle->getSize(), timeout_ms, &backend);
-    if (failure != nullptr) {
-      const std::string words = failure;
-      std::free(failure);
-      throw std::runtime_error(words);
-    }
+    const auto make = bioscan::plugin_function<MakeBackend>(plugin, "bioscan_nccl_backend");
+    bioscan::check(make(&rendezvous->store, handle->getRank(), handle->getSize(), timeout_ms, &backend));
     handle->setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::NCCL, backend);
   });
 }

@@ -44,6 +44,14 @@ Message bioscan_group_free(Group* group) {
   return guarded([&] { delete group; });  // NOLINT(cppcoreguidelines-owning-memory): given back by Rust
 }
 
+// From now on the group's collectives on tensors of a GPU go over MPI, too.
+Message bioscan_group_serve_gpus(const Group* group) {
+  return guarded([&] {
+    const auto& handle = group->handle;
+    handle->setBackend(c10::DeviceType::CUDA, c10d::ProcessGroup::MPI, handle->getBackend(c10::DeviceType::CPU));
+  });
+}
+
 Message bioscan_group_all_reduce_sum(const Group* group, const at::Tensor* tensor) {
   return guarded([&] {
     std::vector<at::Tensor> tensors{*tensor};

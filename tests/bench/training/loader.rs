@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
 
+use bioscan_hpc::comm::host_tensor::Memory;
 use bioscan_hpc::config::Crop;
 use bioscan_hpc::dataset::Sample;
 use bioscan_hpc::image::decode;
@@ -77,7 +78,7 @@ fn load(source: &Source, pool: &rayon::ThreadPool) -> Result<()> {
     let order: Vec<usize> = (0..IMAGES).cycle().take(PASSES * IMAGES).collect();
     let plan = order.chunks(BATCH).map(|batch| Order { indices: batch.to_vec(), global: batch.len() }).collect();
     std::thread::scope(|scope| {
-        for batch in source.stream(scope, pool, plan, Views::Random { seed: 1, epoch: 0 }) {
+        for batch in source.stream(scope, pool, plan, Views::Random { seed: 1, epoch: 0 }, Memory::Pageable) {
             drop(black_box(batch?.tensors(Device::Cpu)?));
         }
         Ok(())

@@ -1,5 +1,6 @@
-//! Training beside PyTorch: the loader, the step, ranks, and whole runs. Each group is a file; this one makes what they share.
+//! Training beside PyTorch: the loader, the step on a CPU and on a GPU, ranks, and whole runs. Each group is a file; this one makes what they share.
 
+pub mod gpu;
 pub mod loader;
 pub mod ranks;
 pub mod run;

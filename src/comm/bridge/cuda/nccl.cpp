@@ -1,4 +1,4 @@
-// NCCL for tensors on GPUs, a library of its own: it refers to symbols of libtorch_cuda, which the program loads only where it is wanted.
+// NCCL for tensors on GPUs.
 //
 // Not run on a GPU yet: it compiles, and is called as libtorch's Python calls the same class.
 #define USE_C10D_NCCL

@@ -1,0 +1,49 @@
+#include "mpi_staging.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <utility>
+
+namespace bioscan {
+
+Staging::Staging(at::Tensor tensor, const char* name) : tensor_(std::move(tensor)) {
+  TORCH_CHECK(tensor_.layout() == at::kStrided, name, " over MPI needs a dense tensor");
+  if (tensor_.is_cpu() && tensor_.is_contiguous()) {
+    memory_ = tensor_;
+    return;
+  }
+  const auto in_main_memory = at::TensorOptions(tensor_.scalar_type()).pinned_memory(!tensor_.is_cpu());
+  memory_ = at::empty(tensor_.sizes(), in_main_memory);
+  if (!tensor_.is_cpu()) {
+    const auto device = tensor_.device();
+    made_.emplace(device.type()).record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  }
+}
+
+void Staging::fetch() const {
+  if (made_.has_value()) {
+    made_->synchronize();
+  }
+  copy(memory_, tensor_);
+}
+
+void Staging::store() const { copy(tensor_, memory_); }
+
+void Staging::copy(const at::Tensor& to, const at::Tensor& from) const {
+  if (memory_.is_same(tensor_)) {
+    return;
+  }
+  const at::NoGradGuard no_grad;
+  std::optional<c10::StreamGuard> aside;
+  if (made_.has_value()) {
+    // On the stream that computes, the copy would wait for the rest of the backward pass.
+    const auto device = tensor_.device();
+    aside.emplace(c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device));
+  }
+  to.copy_(from);
+}
+
+}  // namespace bioscan
