@@ -266,6 +266,50 @@ fn a_group_stays_on_one_side_of_a_split() {
 }
 
 #[test]
+fn a_split_of_ones_own_has_the_shares_that_the_job_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let rows: String = (0..75).map(|row| format!("{row}.jpg\t1\t{}\n", if row < 25 { "x" } else { "y" })).collect();
+    fs::write(data.join(METADATA), format!("image_file\tchunk_number\tlabel\n{rows}")).unwrap();
+    let job = job(folder.path(), &data, "partitions = [{ name = \"mine\", label = \"label\", split = \"mine_split\" }]");
+    let text = fs::read_to_string(&job).unwrap();
+    let with = |shares: &str| fs::write(&job, text.replace("[split]\n", &format!("[split]\nshares = {{ {shares} }}\n"))).unwrap();
+    let split = || bioscan().args(["metadata", "split", "--json"]).arg(&job).assert();
+    let counts = || {
+        let columns: serde_json::Value = serde_json::from_slice(&split().success().get_output().stdout).unwrap();
+        ["train", "validation", "test"].map(|role| columns[0][role].as_u64().unwrap())
+    };
+    // 25 and 50 records. 70/10/20: 18 + 35, 2 + 5, 5 + 10. 80/10/10: 2.5 → 2 twice and 5 twice. 60/20/20: 5 and 10 twice.
+    assert_eq!(counts(), [53, 7, 15]);
+    split().success().stderr(contains("(unchanged)"));
+    with("mine_split = [0.8, 0.1, 0.1]");
+    assert_eq!(counts(), [61, 7, 7], "other shares are another request");
+    split().success().stderr(contains("(unchanged)"));
+    with("mine_split = [0.6, 0.2, 0.2]");
+    assert_eq!(counts(), [45, 15, 15]);
+    with("mine_split = [0.8, 0.1, 0.2]");
+    split().code(2).stderr(contains("three numbers above 0 that sum to 1").and(contains("job.toml:4:25")));
+    with("large_insect_order = [0.8, 0.1, 0.1]");
+    split().code(2).stderr(contains("`large_insect_order`, a published experiment").and(contains("valid here: mine_split")));
+}
+
+#[test]
+fn a_split_that_came_with_the_metadata_is_kept_aloud_where_the_job_names_shares() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let rows: String = (0..20).map(|row| format!("{row}.jpg\t1\tx\t{}\n", ["train", "test"][row % 2])).collect();
+    fs::write(data.join(METADATA), format!("image_file\tchunk_number\tlabel\tmine_split\n{rows}")).unwrap();
+    let job = job(folder.path(), &data, "partitions = [{ name = \"mine\", label = \"label\", split = \"mine_split\" }]");
+    let text = fs::read_to_string(&job).unwrap();
+    fs::write(&job, text.replace("[split]\n", "[split]\nshares = { mine_split = [0.8, 0.1, 0.1] }\n")).unwrap();
+    let split = |extra: &[&str]| bioscan().args(["metadata", "split"]).arg(&job).args(extra).assert().success();
+    split(&[]).stderr(contains("--force makes it anew")).stdout(contains("10          0       10"));
+    split(&["--force"]).stdout(contains("16          2        2"));
+}
+
+#[test]
 fn a_table_survives_the_way_to_json_ld_and_back_byte_by_byte() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

@@ -301,13 +301,19 @@ fn a_killed_fetch_goes_on_and_a_token_is_shown_to_no_stranger() {
 fn the_published_files_are_planned_without_a_network_and_names_are_checked() {
     let folder = tempfile::tempdir().unwrap();
     let chunks = command(folder.path(), &["bioscan-1m/original_full", "--plan"]).assert().success();
-    chunks.stdout(contains("part113.zip").and(contains("to come: 723200000000 bytes; 113 new files")));
+    chunks.stdout(
+        contains("part113.zip")
+            .and(contains("to come: 723200000000 bytes; 113 new files\nneeds 723.2 GB and 113 files; usual quotas on"))
+            .and(contains("project 1 TB and 500,000 files a group, scratch 20 TB and 1,000,000 files a user\n")),
+    );
     let plan = command(folder.path(), &["bioscan-1m/metadata", "--plan"]).assert().success();
     plan.stdout(
         contains("bioscan-1m/metadata")
             .and(contains("about 1230000000  unverified MD5"))
-            .and(contains("to come: 1230000000 bytes")),
+            .and(contains("to come: 1230000000 bytes; 1 new files\nneeds 1.2 GB and 1 files; usual quotas on")),
     );
+    let plan = command(folder.path(), &["bioscan-1m/cropped_256", "--plan"]).assert().success();
+    plan.stdout(contains("files of unknown length").and(contains("needs at least ")));
     command(folder.path(), &["bioscan-2m"]).assert().code(2).stderr(contains("no file is called").and(contains("valid are")));
     assert!(!folder.path().join("data").exists());
     let server = Server::start(|_| Reply::new(404, vec![], b""));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::{Context, answer};
 use crate::error::{Exit, Result};
+use crate::store::room::{self, Need};
 use crate::transfer::{Entry, Fetched, Manifest, Outcome, Plan, Request, State, fetch, plan};
 
 /// Arguments of `fetch`.
@@ -77,6 +78,9 @@ fn plan_text(plan: &Plan) -> String {
     }
     let unknown = if plan.unknown == 0 { String::new() } else { format!(", and {} files of unknown length", plan.unknown) };
     let _ = writeln!(text, "to come: {} bytes{unknown}; {} new files", plan.bytes, plan.inodes);
+    let at_least = if plan.unknown == 0 { "" } else { "at least " };
+    let need = Need { files: plan.inodes, bytes: plan.bytes };
+    let _ = writeln!(text, "needs {at_least}{}", room::beside_quotas(need));
     plan.warning.iter().for_each(|warning| text.push_str(&format!("warning: {warning}\n")));
     text
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{BACKBONES, Experiment, Grid, Job, OnNonFinite, Recipe, nearest};
+use crate::config::{BACKBONES, EXPERIMENTS, Experiment, Grid, Job, OnNonFinite, Partition, Recipe, Split, nearest};
 use crate::error::{Error, Result};
 
 impl Job {
@@ -20,6 +20,7 @@ impl Job {
         }
         self.grid.check_names()?;
         self.check_tables()?;
+        self.split.check(&self.grid.all_partitions())?;
         self.grid.experiments().iter().try_for_each(|experiment| self.check_recipe(experiment))?;
         self.preprocess.check()
     }
@@ -47,6 +48,31 @@ impl Job {
             None => Ok(()),
         }
     }
+}
+
+impl Split {
+    /// Whether groups and shares are those of the job's own split columns: the published experiments are divided as the paper says.
+    fn check(&self, partitions: &[Partition]) -> Result<()> {
+        let splits = partitions.iter().map(|partition| partition.split.as_str());
+        let own: Vec<&str> = splits.filter(|split| !EXPERIMENTS.contains(split)).collect();
+        let of_groups = self.groups.keys().map(|split| ("groups", split));
+        let mut named = of_groups.chain(self.shares.keys().map(|split| ("shares", split)));
+        match named.find(|(_, split)| !own.contains(&split.as_str())) {
+            Some((key, split)) => Err(not_ones_own(key, split, &own)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The error for a key of `split.groups` or `split.shares` that is none of the job's `own` split columns.
+fn not_ones_own(key: &str, split: &str, own: &[&str]) -> Error {
+    let why = if EXPERIMENTS.contains(&split) {
+        "a published experiment: it is divided as it was for the paper, 70/10/20 and without groups, or it would be another"
+    } else {
+        "which is no split column of a partition of your own"
+    };
+    let help = if own.is_empty() { "the job has none: `grid.partitions` lists them".to_owned() } else { valid(split, own) };
+    Error::usage(format!("`split.{key}` names `{split}`, {why}")).with_help(help)
 }
 
 impl Recipe {
@@ -209,6 +235,30 @@ mod tests {
         assert_eq!(says(&backbones), "`grid.backbones` lists `resnet18` twice");
         let own = "partitions = [{ name = \"small_insect_order\", label = \"order\", split = \"mine\" }]";
         assert_eq!(says(&format!("{GRID}seeds = [1]\n{own}")), "two partitions of the grid are called `small_insect_order`");
+    }
+
+    /// A job with a partition of its own beside the paper's, divided as `split` says.
+    fn of_split(split: &str) -> Result<()> {
+        let own = "partitions = [{ name = \"mine\", label = \"order\", split = \"mine_split\" }]";
+        checked(&format!("[split]\n{split}"), &format!("{GRID}seeds = [1]\n{own}"))
+    }
+
+    #[test]
+    fn groups_and_shares_are_for_split_columns_of_ones_own() {
+        for line in ["groups = { COLUMN = \"nucraw\" }", "shares = { COLUMN = [0.8, 0.1, 0.1] }"] {
+            let key = line.split(' ').next().unwrap();
+            let error = of_split(&line.replace("COLUMN", "mine_spilt")).unwrap_err();
+            let expected = format!("`split.{key}` names `mine_spilt`, which is no split column of a partition of your own");
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.help().unwrap(), "did you mean `mine_split`? valid here: mine_split");
+            let error = of_split(&line.replace("COLUMN", "large_insect_order")).unwrap_err();
+            let expected = format!(
+                "`split.{key}` names `large_insect_order`, a published experiment: it is divided as it was for the paper, "
+            );
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            let error = of_tables(&format!("[split]\n{}", line.replace("COLUMN", "large_insect_order"))).unwrap_err();
+            assert_eq!(error.help().unwrap(), "the job has none: `grid.partitions` lists them");
+        }
     }
 
     #[cfg(feature = "torch")]

@@ -20,6 +20,16 @@ pub const BACKBONES: [&str; 8] = [
     "vit_base_patch16_224",
 ];
 
+/// The split columns that BIOSCAN-1M publishes, size × task, in the order in which they must be made.
+pub const EXPERIMENTS: [&str; 6] = [
+    "large_diptera_family",
+    "medium_diptera_family",
+    "small_diptera_family",
+    "large_insect_order",
+    "medium_insect_order",
+    "small_insect_order",
+];
+
 /// The loss a run is trained with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Loss {

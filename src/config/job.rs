@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Experiment, Format, Grid, Preprocess, Recipe, Sweep, from_file};
+use crate::config::{Experiment, Format, Grid, Preprocess, Recipe, Shares, Sweep, from_file};
 use crate::error::{Error, Result};
 
 /// A job file, complete.
@@ -62,11 +62,22 @@ pub struct Split {
     /// Split columns of partitions of one's own → the column whose equal cells must stay on one side: a barcode, a site, a plate.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, String>,
+    /// Split columns of partitions of one's own → their shares of train, validation and test, where these are not 70, 10 and 20 %.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub shares: BTreeMap<String, Shares>,
 }
 
 impl Default for Split {
     fn default() -> Self {
-        Self { seed: 1, medium: 200_000, small: 50_000, diptera_families: 40, keep_published: true, groups: BTreeMap::new() }
+        Self {
+            seed: 1,
+            medium: 200_000,
+            small: 50_000,
+            diptera_families: 40,
+            keep_published: true,
+            groups: BTreeMap::new(),
+            shares: BTreeMap::new(),
+        }
     }
 }
 

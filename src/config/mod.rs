@@ -11,6 +11,7 @@ mod preprocess;
 mod recipe;
 mod run;
 mod shaping;
+mod shares;
 mod sweep;
 
 pub use cluster::{
@@ -18,11 +19,12 @@ pub use cluster::{
     Walltime,
 };
 pub use exclusion::Exclusion;
-pub use experiment::{BACKBONES, Experiment, ExperimentId, Grid, Loss, Partition};
+pub use experiment::{BACKBONES, EXPERIMENTS, Experiment, ExperimentId, Grid, Loss, Partition};
 pub use init::Init;
 pub use job::{Job, Paths, Split};
 pub use load::{from_file, from_text, nearest};
 pub use preprocess::{CropTool, Detector, Extend, Fill, Fit, Format, Hdf5Layout, Orientation, Package, Preprocess};
 pub use recipe::{Backend, BatchNorm, Crop, OnNonFinite, Precision, Ranks, Recipe, RecipeChange};
 pub use run::{Fingerprints, RunConfig};
+pub use shares::Shares;
 pub use sweep::{Sweep, Wish};

@@ -147,15 +147,6 @@ impl Cells {
         let labels = names.into_iter().map(|name| Ok((name.to_owned(), columns.require(name)?, Labels::default())));
         let labels = labels.collect::<Result<Vec<_>>>()?;
         let there = experiments.into_iter().filter_map(|name| Some((name.to_owned(), columns.find(name)?, Vec::new())));
-        let own = |split: &String| !is_paper(split) && partitions.iter().any(|partition| partition.split == *split);
-        if let Some(split) = settings.groups.keys().find(|split| !own(split)) {
-            let own: Vec<&str> =
-                partitions.iter().map(|partition| partition.split.as_str()).filter(|split| !is_paper(split)).collect();
-            return Err(Error::usage(format!(
-                "`split.groups` names `{split}`, which is no split column of a partition of your own"
-            ))
-            .with_help(format!("valid are: {}", own.join(", "))));
-        }
         let groups = settings.groups.values().map(|name| Ok((name.clone(), columns.require(name)?, Labels::default())));
         Ok(Self { paper: asked || could, labels, groups: groups.collect::<Result<_>>()?, roles: there.collect() })
     }
@@ -214,18 +205,28 @@ impl Cells {
             let labels = self.labels(&partition.label);
             let kept = Self::keep(&mut roles, settings, &partition.split);
             let is_kept = kept.is_some();
-            let cells = kept.unwrap_or_else(|| {
-                let mut cells = vec![Role::NoSplit; labels.len()];
-                let group = settings.groups.get(&partition.split);
-                match self.groups.iter().find(|(name, ..)| Some(name) == group) {
-                    Some((.., groups)) => divide_grouped(&partition.split, &labels, groups, settings.seed, &mut cells),
-                    None => divide(&partition.split, &labels, settings.seed, |_| true, &mut cells),
-                }
-                cells
-            });
+            if is_kept && (settings.groups.contains_key(&partition.split) || settings.shares.contains_key(&partition.split)) {
+                tracing::warn!(
+                    experiment = partition.split,
+                    "kept as the metadata have it, whatever `split.groups` and `split.shares` say; --force makes it anew"
+                );
+            }
+            let cells = kept.unwrap_or_else(|| self.divided(&partition.split, &labels, settings));
             made.push(Made::new(&partition.split, is_kept, cells, &labels));
         }
         made
+    }
+
+    /// The column `split` of a partition of one's own, made by the regular split of its `labels`.
+    fn divided(&self, split: &str, labels: &Labels, settings: &Split) -> Vec<Role> {
+        let mut cells = vec![Role::NoSplit; labels.len()];
+        let shares = settings.shares.get(split).copied().unwrap_or_default();
+        let group = settings.groups.get(split);
+        match self.groups.iter().find(|(name, ..)| Some(name) == group) {
+            Some((.., groups)) => divide_grouped(split, labels, groups, shares, settings.seed, &mut cells),
+            None => divide(split, labels, shares, settings.seed, |_| true, &mut cells),
+        }
+        cells
     }
 }
 

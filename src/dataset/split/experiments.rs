@@ -2,22 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::config::Split;
+use crate::config::{EXPERIMENTS, Shares, Split};
 use crate::dataset::labels::Labels;
 use crate::dataset::role::Role;
 use crate::dataset::split::{capped, regular};
 use crate::dataset::taxonomy::DIPTERA;
 use crate::random::{Purpose, stream};
-
-/// The six experiment columns in the order in which they must be made.
-pub const EXPERIMENTS: [&str; 6] = [
-    "large_diptera_family",
-    "medium_diptera_family",
-    "small_diptera_family",
-    "large_insect_order",
-    "medium_insect_order",
-    "small_insect_order",
-];
 
 /// Whether `column` is one of the paper's experiments.
 #[must_use]
@@ -65,7 +55,7 @@ pub fn large_diptera_family(rows: &Labelled, count: usize, seed: u64) -> Vec<Rol
     let families = rows.families.classes(|row| rows.orders.of(row) == Some(DIPTERA));
     let chosen: HashSet<u32> = families.into_iter().take(count).flat_map(|class| class.rows).collect();
     let mut roles = vec![Role::NoSplit; rows.families.len()];
-    divide(EXPERIMENTS[0], &rows.families, seed, |row| chosen.contains(&row), &mut roles);
+    divide(EXPERIMENTS[0], &rows.families, Shares::PUBLISHED, seed, |row| chosen.contains(&row), &mut roles);
     roles
 }
 
@@ -74,20 +64,27 @@ pub fn large_diptera_family(rows: &Labelled, count: usize, seed: u64) -> Vec<Rol
 pub fn large_insect_order(rows: &Labelled, families: &[Role], seed: u64) -> Vec<Role> {
     let mut roles = families.to_vec();
     let free = |row: u32| families.get(row as usize) == Some(&Role::NoSplit);
-    divide(EXPERIMENTS[3], &rows.orders, seed, free, &mut roles);
+    divide(EXPERIMENTS[3], &rows.orders, Shares::PUBLISHED, seed, free, &mut roles);
     roles
 }
 
-/// Gives the rows that `takes_part` names their roles by the regular split, class by class.
+/// Gives the rows that `takes_part` names their roles by the regular split, class by class, each in its `shares`.
 ///
 /// The shuffle of a class depends on the seed, the experiment's name and the class's name alone, so other classes may come and go.
-pub fn divide(experiment: &str, labels: &Labels, seed: u64, takes_part: impl Fn(u32) -> bool, roles: &mut [Role]) {
+pub fn divide(
+    experiment: &str,
+    labels: &Labels,
+    shares: Shares,
+    seed: u64,
+    takes_part: impl Fn(u32) -> bool,
+    roles: &mut [Role],
+) {
     for class in labels.classes(takes_part) {
-        if regular::sizes(class.rows.len()).is_none() {
+        if regular::sizes(class.rows.len(), shares).is_none() {
             tracing::warn!(experiment, class = class.name, specimens = class.rows.len(), "left out: a class needs 3 specimens");
         }
         let mut rng = stream(seed, Purpose::Split, key(experiment), key(&class.name));
-        regular::assign(&class.rows, &mut rng, |row, role| {
+        regular::assign(&class.rows, shares, &mut rng, |row, role| {
             if let Some(cell) = roles.get_mut(row as usize) {
                 *cell = role;
             }
@@ -99,7 +96,7 @@ pub fn divide(experiment: &str, labels: &Labels, seed: u64, takes_part: impl Fn(
 #[must_use]
 pub fn reduce(experiment: &str, labels: &Labels, parent: &[Role], total: u64) -> Vec<Role> {
     let mut roles = vec![Role::NoSplit; parent.len()];
-    for (role, share) in std::iter::zip(Role::SPLIT, regular::SHARES) {
+    for (role, share) in std::iter::zip(Role::SPLIT, Shares::PUBLISHED.of_roles()) {
         let classes = labels.classes(|row| parent.get(row as usize) == Some(&role));
         let target = capped::target(share, total);
         let (rows, short) = capped::rows(&classes, target);
@@ -181,7 +178,7 @@ mod tests {
             // The sets have their size wherever the parent has enough.
             for (index, total) in [(1, 60), (2, 20), (4, 60), (5, 20)] {
                 let parent = roles(index / 3 * 3);
-                for (role, share) in std::iter::zip(Role::SPLIT, regular::SHARES) {
+                for (role, share) in std::iter::zip(Role::SPLIT, Shares::PUBLISHED.of_roles()) {
                     let expected = capped::target(share, total).min(count(parent, role));
                     prop_assert_eq!(count(roles(index), role), expected);
                 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use crate::config::Shares;
 use crate::dataset::labels::Labels;
 use crate::dataset::role::Role;
 use crate::dataset::split::experiments::key;
@@ -15,16 +16,16 @@ struct Group {
     rows: Vec<u32>,
 }
 
-/// Gives every row with a label its role, so that the rows of a group have the same one and each class comes as near to its 70, 10 and
-/// 20 % as whole groups allow. A row whose group is blank is a group of its own.
+/// Gives every row with a label its role, so that the rows of a group have the same one and each class comes as near to its `shares` of
+/// train, validation and test as whole groups allow. A row whose group is blank is a group of its own.
 ///
 /// Groups are taken in a seeded order, the largest first, each by the role in which most of its rows still have room.
-pub fn divide_grouped(experiment: &str, labels: &Labels, groups: &Labels, seed: u64, roles: &mut [Role]) {
+pub fn divide_grouped(experiment: &str, labels: &Labels, groups: &Labels, shares: Shares, seed: u64, roles: &mut [Role]) {
     let classes = labels.classes(|_| true);
     let mut class_of: Vec<Option<usize>> = vec![None; labels.len()];
     let mut wanted: Vec<[i64; 3]> = Vec::with_capacity(classes.len());
     for (index, class) in classes.iter().enumerate() {
-        let sizes = regular::sizes(class.rows.len());
+        let sizes = regular::sizes(class.rows.len(), shares);
         wanted.push(sizes.map_or([0; 3], |sizes| sizes.map(|size| size as i64)));
         if sizes.is_none() {
             tracing::warn!(experiment, class = class.name, specimens = class.rows.len(), "left out: a class needs 3 specimens");
@@ -87,9 +88,13 @@ mod tests {
     use super::*;
 
     fn divide(labels: &[&str], groups: &[&str], seed: u64) -> Vec<Role> {
+        divide_by(Shares::PUBLISHED, labels, groups, seed)
+    }
+
+    fn divide_by(shares: Shares, labels: &[&str], groups: &[&str], seed: u64) -> Vec<Role> {
         let mut roles = vec![Role::NoSplit; labels.len()];
         let (labels, groups) = (labels.iter().copied().collect(), groups.iter().copied().collect());
-        divide_grouped("mine", &labels, &groups, seed, &mut roles);
+        divide_grouped("mine", &labels, &groups, shares, seed, &mut roles);
         roles
     }
 
@@ -106,6 +111,15 @@ mod tests {
         assert!(groups.chunks(2).zip(roles.chunks(2)).all(|(_, pair)| pair[0] == pair[1]));
         assert_eq!(count(&roles), [6, 2, 2]);
         assert_eq!(divide(&["x"; 10], &groups, 1), roles);
+    }
+
+    #[test]
+    fn groups_of_two_go_by_other_shares_exactly_where_pairs_can() {
+        let shares = |numbers: [f64; 3]| Shares::try_from(numbers.to_vec()).unwrap();
+        let groups: Vec<String> = (0..20).map(|row| format!("{}", row / 2)).collect();
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        assert_eq!(count(&divide_by(shares([0.8, 0.1, 0.1]), &["x"; 20], &groups, 1)), [16, 2, 2]);
+        assert_eq!(count(&divide_by(shares([0.6, 0.2, 0.2]), &["x"; 20], &groups, 1)), [12, 4, 4]);
     }
 
     #[test]

@@ -10,9 +10,10 @@ mod experiments;
 mod grouped;
 mod regular;
 
+pub use crate::config::EXPERIMENTS;
 pub use capped::{Subset, subset, target};
 pub(in crate::dataset) use columns::not_a_role;
 pub use columns::{ColumnSummary, Outcome, Request, split_metadata};
-pub use experiments::{EXPERIMENTS, Labelled, divide, is_paper, large_diptera_family, large_insect_order, paper, reduce};
+pub use experiments::{Labelled, divide, is_paper, large_diptera_family, large_insect_order, paper, reduce};
 pub use grouped::divide_grouped;
 pub use regular::sizes;
