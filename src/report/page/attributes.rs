@@ -196,6 +196,8 @@ d,Hemiptera,ACGC,Kenya,,95,36.9,,pretrain,82
         let all = data::pictures(&count("order,small_insect_order\nDiptera,train\nHemiptera,test\n", None), false);
         assert!(all.iter().any(|picture| picture.name == "distribution_small_insect_order"));
         assert!(all.iter().all(|picture| !picture.name.contains("places") && !picture.name.contains("partitions")));
+        let not_split_yet = data::pictures(&count("order,small_insect_order\n,no_split\n", None), false);
+        assert_eq!(not_split_yet.iter().map(|picture| &picture.name).collect::<Vec<_>>(), ["dataset_ranks"]);
         assert_eq!(data::pictures(&count("processid\na\n", None), false), []);
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Data<'a> {
     pub synthetic: bool,
 }
 
-impl Data<'_> {
+impl<'a> Data<'a> {
     /// Above a figure of these counts: of which records they are, where not of all.
     pub fn heading(&self, title: &str) -> Heading {
         match &self.statistics.level {
@@ -33,17 +33,21 @@ impl Data<'_> {
             None => Heading::new(title, self.synthetic),
         }
     }
+
+    /// The experiments that have images: a table that was not split yet has their columns, too.
+    fn experiments(self) -> impl Iterator<Item = &'a Experiment> {
+        self.statistics.experiments.iter().filter(|experiment| Size::of(experiment).classes > 0)
+    }
 }
 
 /// Every figure of the data that these counts have something for; `synthetic` marks them so even where no record of the table is.
 #[must_use]
 pub fn pictures(statistics: &Statistics, synthetic: bool) -> Vec<Picture> {
     let data = Data { statistics, synthetic };
-    let experiments = &statistics.experiments;
     let overviews = [of_sizes(data), of_ranks(data), of_tails(data), pareto_of_ranks(data), pareto_of_classes(data)];
     let mut all: Vec<Picture> = overviews.into_iter().flatten().collect();
-    all.extend(experiments.iter().map(|experiment| of_classes(data, experiment)));
-    all.extend(experiments.iter().map(|experiment| in_shades(data, experiment)));
+    all.extend(data.experiments().map(|experiment| of_classes(data, experiment)));
+    all.extend(data.experiments().map(|experiment| in_shades(data, experiment)));
     let taxa = statistics.tails.iter().filter(|tail| RANKS.contains(&tail.rank.as_str()) && tail.categories.len() > 1);
     all.extend(taxa.map(|tail| of_categories(data, tail)));
     all.extend(attributes::pictures(data));
@@ -59,7 +63,7 @@ fn of_sizes(data: Data) -> Option<Picture> {
         let Size { classes, images, imbalance } = Size::of(experiment);
         sizes::Dataset { name: experiment.experiment.clone(), classes, images, imbalance }
     };
-    let datasets: Vec<sizes::Dataset> = data.statistics.experiments.iter().map(set).collect();
+    let datasets: Vec<sizes::Dataset> = data.experiments().map(set).collect();
     let caption = "Imbalance: images of the largest class over those of the smallest.";
     let draw = |datasets| sizes::draw(&sizes::Sizes { heading: data.heading("Sizes of the datasets"), datasets });
     (!datasets.is_empty()).then(|| picture("dataset_sizes", caption, true, draw(datasets)))
@@ -117,7 +121,7 @@ fn pareto_of_classes(data: Data) -> Option<Picture> {
         tails::Tail { name: experiment.experiment.clone(), counts }
     };
     let heading = data.heading("Images held by the most populous classes of each dataset");
-    let tails: Vec<tails::Tail> = data.statistics.experiments.iter().map(counts).collect();
+    let tails: Vec<tails::Tail> = data.experiments().map(counts).collect();
     let caption = "Of all three splits. A mark where four fifths of the images are reached.";
     let draw = |tails| pareto::draw(&pareto::Pareto { heading, unit: "images".into(), groups: "classes".into(), tails });
     (!tails.is_empty()).then(|| picture("dataset_pareto_classes", caption, true, draw(tails)))
