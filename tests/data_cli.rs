@@ -246,6 +246,64 @@ fn statistics_answer_in_csv_and_for_a_part() {
 }
 
 #[test]
+fn figures_of_a_table_need_no_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let header =
+        "processid,class,species,dna_barcode,country,province_state,coord-lat,coord-lon,image_measurement_value,split,chunk";
+    let rows =
+        "P1,Insecta,Aus bus,ACGT,Canada,Ontario,45.5,-80,100,train,0\nP2,Insecta,,ACGA,Canada,Ontario,45.5,-80.0,400.0,val,
+P3,Arachnida,,ACGA,Kenya,,0.3,36.9,,pretrain,00\n";
+    fs::write(at("5m.csv"), format!("{header}\n{rows}")).unwrap();
+    let stats = |options: &[&str]| {
+        let mut command = bioscan();
+        let output = command.current_dir(folder.path()).args(["metadata", "stats", "5m.csv"]).args(options).assert().success();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&output.get_output().stdout), text(&output.get_output().stderr))
+    };
+    let (counts, log) = stats(&["--figures", "figures"]);
+    assert_eq!(counts, stats(&[]).0, "what is printed is the same");
+    assert!(log.contains("dataset_partitions.svg") && log.contains("2 sites"), "{log}");
+    let svg = |name: &str| {
+        let text = fs::read_to_string(at(name)).unwrap();
+        assert!(is_well_formed(&text), "{name}: {text}");
+        text
+    };
+    assert!(svg("figures/dataset_partitions.svg").contains("<title>pretrain: 1 samples</title>"));
+    assert!(svg("figures/dataset_sites.svg").contains("<title>45.5° N, 80° W: 2 records</title>"));
+    assert!(svg("figures/categories_country.svg").contains("<title>Canada, records: 2</title>"));
+    assert!(svg("figures/distribution_image_measurement_value.svg").contains("<title>median 250</title>"));
+    assert!(svg("figures/dataset_attributes.svg").contains("country: 100.0 % of the records, 3 labelled, 2 distinct"));
+    assert_eq!(at("figures/dataset_sites.png").is_file(), cfg!(feature = "png"));
+    let sites = fs::read_to_string(at("figures/dataset_sites.csv")).unwrap();
+    assert!(sites.starts_with("category,records\n") && sites.contains("\n0.3 36.9,1\n"), "{sites}");
+
+    let (json, _) = stats(&["--json", "--level", "country=Kenya", "--figures", "of Kenya"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["rows"], json["figures"].as_array().unwrap().contains(&"dataset_sites".into())), (&1.into(), true));
+    assert!(svg("of Kenya/dataset_partitions.svg").contains("<title>Partitions, country = Kenya</title>"));
+    fs::write(at("file"), "").unwrap();
+    bioscan().args(["metadata", "stats"]).arg(at("5m.csv")).arg("--figures").arg(at("file/figures")).assert().code(6);
+}
+
+/// Whether every element that opens ends, and in its turn.
+fn is_well_formed(xml: &str) -> bool {
+    let mut open: Vec<&str> = Vec::new();
+    let all_close = xml.split('<').skip(1).all(|tag| {
+        let Some((tag, _)) = tag.split_once('>') else { return false };
+        match tag.strip_prefix('/') {
+            Some(name) => open.pop() == Some(name),
+            None if tag.ends_with('/') => true,
+            None => {
+                open.extend(tag.split_whitespace().next());
+                true
+            }
+        }
+    });
+    all_close && open.is_empty() && xml.starts_with("<svg ")
+}
+
+#[test]
 fn a_group_stays_on_one_side_of_a_split() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

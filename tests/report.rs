@@ -28,11 +28,12 @@ fn lab() -> (tempfile::TempDir, PathBuf) {
             beside(&job.paths.runs().join(record.id.to_string()), 5 + index % 3);
         }
     }
-    let metadata = "order\tfamily\tchunk_number\timage_file\tsmall_insect_order\tlarge_diptera_family
-Diptera\tSciaridae\t1\t0.jpg\ttrain\ttrain
-Diptera\tPhoridae\t1\t1.jpg\ttest\tvalidation
-Hemiptera\t\t1\t2.jpg\ttrain\tno_split
-<b>Wasps</b> & co\t\t1\t3.jpg\tvalidation\tno_split
+    let metadata =
+        "order\tfamily\tchunk_number\timage_file\tsmall_insect_order\tlarge_diptera_family\tcountry\tcoord-lat\tcoord-lon\tscale_factor
+Diptera\tSciaridae\t1\t0.jpg\ttrain\ttrain\tCosta Rica\t10.327\t-84.08\t0.7578
+Diptera\tPhoridae\t1\t1.jpg\ttest\tvalidation\tCosta Rica\t9.9\t-84\t0.7969
+Hemiptera\t\t1\t2.jpg\ttrain\tno_split\tAustralia\t-35.019\t117.228\t1.5
+<b>Wasps</b> & co\t\t1\t3.jpg\tvalidation\tno_split\t\t\t\tnone
 ";
     fs::write(job.paths.split_metadata(), metadata).unwrap();
     let mut pack = Box::new(PackWriter::create(&job.paths.packs(&job.preprocess.package()).join("part1.pack"), 1).unwrap());
@@ -70,7 +71,7 @@ fn report(job: &Path, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 /// What every page of this job must have.
-const FIGURES: [&str; 12] = [
+const FIGURES: [&str; 16] = [
     "validation_top1",
     "training_loss",
     "per_class_small_insect_order",
@@ -82,6 +83,10 @@ const FIGURES: [&str; 12] = [
     "dataset_pareto",
     "dataset_pareto_classes",
     "categories_order",
+    "dataset_attributes",
+    "dataset_sites",
+    "categories_country",
+    "distribution_scale_factor",
     "cost_core_hours",
 ];
 

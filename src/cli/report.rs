@@ -41,7 +41,7 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
     let material = Material::gather(job, args.bootstrap)?;
     material.faults.iter().for_each(|fault| tracing::warn!("{fault}"));
     let drawn = pictures(&material);
-    write_figures(&material, &drawn, &figures)?;
+    write_figures(material.statistics.as_ref(), &drawn, &figures)?;
     let text = page(&material, &drawn);
     write_if_other(&out, text.as_bytes())?;
     let missing = &material.summary.missing;

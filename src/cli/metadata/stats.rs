@@ -1,12 +1,15 @@
-//! `metadata stats`: a table → the counts of the published pages, as text, CSV or JSON.
+//! `metadata stats`: a table → the counts of the published pages, as text, CSV or JSON, and as figures.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use crate::cli::{Context, answer};
 use crate::config::Job;
 use crate::dataset::statistics::{Category, ClassCount, Experiment, PartitionCount, Query, Rank, Statistics, statistics_with};
 use crate::error::{Exit, Result};
+use crate::report::page::{Picture, pictures_of_data, write_figures};
 use crate::store::rows;
 
 /// Arguments of `metadata stats`.
@@ -16,6 +19,7 @@ use crate::store::rows;
   bioscan-hpc metadata stats results/mine/metadata.tsv --job jobs/mine.toml --json
   bioscan-hpc metadata stats 5m.csv --level class=Insecta --attribute order --csv
   bioscan-hpc metadata stats metadata.tsv --csv --counts classes
+  bioscan-hpc metadata stats 5m.csv --figures figures/
 
 For each attribute: distinct values, records with and without one, the imbalance ratio (records of
 the most over those of the least populated), and the distribution of records over values (std of
@@ -38,6 +42,19 @@ pub struct Args {
     /// Which table to answer in CSV: the attributes, the partitions of BIOSCAN-5M, or the classes of every experiment
     #[arg(long, value_name = "TABLE", requires = "csv", conflicts_with = "attribute", default_value = "attributes")]
     counts: Counts,
+    /// Draw the figures of the data into this folder, too
+    #[arg(long, value_name = "DIR")]
+    figures: Option<PathBuf>,
+}
+
+/// The answer in JSON.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    found: &'a Statistics,
+    /// The names of those that were drawn, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    figures: Option<Vec<String>>,
 }
 
 /// The tables of the text, each a CSV of its own.
@@ -56,8 +73,10 @@ fn level(text: &str) -> Result<(String, String), String> {
 /// Runs `metadata stats`.
 pub fn run(args: &Args, context: Context) -> Result<Exit> {
     let own = args.job.as_deref().map(Job::load).transpose()?.map(|job| job.grid.partitions).unwrap_or_default();
-    let query = Query { own, level: args.level.clone(), attribute: args.attribute.clone(), ..Query::default() };
-    let found = statistics_with(&args.table, &query)?;
+    let tails = args.figures.is_some();
+    let found =
+        statistics_with(&args.table, &Query { own, level: args.level.clone(), attribute: args.attribute.clone(), tails })?;
+    let figures = args.figures.as_deref().map(|folder| draw(&found, folder)).transpose()?;
     let words = match (args.csv, &args.attribute) {
         (true, Some(name)) => values_csv(name, &found)?,
         (true, None) => match args.counts {
@@ -68,7 +87,17 @@ pub fn run(args: &Args, context: Context) -> Result<Exit> {
         (false, Some(name)) => values_text(name, &found),
         (false, None) => text(&found),
     };
-    answer(context, &found, || words)
+    answer(context, &Answer { found: &found, figures }, || words)
+}
+
+/// Draws every figure there is something for, and returns their names.
+fn draw(found: &Statistics, folder: &Path) -> Result<Vec<String>> {
+    let drawn = pictures_of_data(found, found.synthetic);
+    write_figures(Some(found), &drawn, folder)?;
+    for Picture { name, caption, .. } in &drawn {
+        tracing::info!("{}: {caption}", folder.join(format!("{name}.svg")).display());
+    }
+    Ok(drawn.into_iter().map(|picture| picture.name).collect())
 }
 
 fn text(found: &Statistics) -> String {

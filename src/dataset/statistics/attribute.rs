@@ -45,7 +45,7 @@ pub struct Category {
     pub records: u64,
 }
 
-/// Every category of one taxonomic rank, or every BIN: a long tail.
+/// Every category of one taxonomic rank or of another attribute: a long tail.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tail {
     /// The column.
@@ -119,9 +119,10 @@ impl Attribute {
         all
     }
 
-    /// [`categories`](Self::categories) with the attribute's name.
-    pub(super) fn tail(&self) -> Tail {
-        Tail { rank: self.name.clone(), categories: self.categories() }
+    /// [`categories`](Self::categories) with the attribute's name; `None` where the values were not kept.
+    pub(super) fn tail(&self) -> Option<Tail> {
+        let kept = matches!(self.values, Values::Named(..));
+        kept.then(|| Tail { rank: self.name.clone(), categories: self.categories() })
     }
 
     pub(super) fn finish(self) -> Rank {

@@ -8,4 +8,4 @@ mod pass;
 pub use attribute::{Category, Rank, Tail};
 pub use experiments::{ClassCount, Experiment};
 pub use partitions::PartitionCount;
-pub use pass::{Query, Statistics, statistics, statistics_with};
+pub use pass::{Query, SITE, Statistics, statistics, statistics_with};

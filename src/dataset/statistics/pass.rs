@@ -17,6 +17,9 @@ use crate::dataset::table;
 use crate::dataset::taxonomy::RANKS;
 use crate::error::{Error, Result};
 
+/// The attribute of both coordinates together, each of whose values is a latitude and a longitude with a space between.
+pub const SITE: &str = "(coord-lat, coord-lon)";
+
 /// What a table holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Statistics {
@@ -25,6 +28,9 @@ pub struct Statistics {
     /// Whether any of them is synthetic.
     #[serde(skip)]
     pub synthetic: bool,
+    /// The column and the value that every record counted has; `None` where all were counted.
+    #[serde(skip)]
+    pub level: Option<(String, String)>,
     /// One for each taxonomic rank the table has, and one for the BIN.
     pub ranks: Vec<Rank>,
     /// The barcode, and what BIOSCAN-5M says of places and sizes.
@@ -35,9 +41,12 @@ pub struct Statistics {
     pub partitions: Vec<PartitionCount>,
     /// All values of the attribute asked for, the most frequent first.
     pub values: Vec<Category>,
-    /// All values of each of `ranks`, where they were asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// All values of each of `ranks`, where they were asked for: millions, for the figures alone.
+    #[serde(skip)]
     pub tails: Vec<Tail>,
+    /// Likewise of each of `attributes`, but of the barcode, whose values are not kept.
+    #[serde(skip)]
+    pub attribute_tails: Vec<Tail>,
 }
 
 /// What to count.
@@ -49,7 +58,7 @@ pub struct Query {
     pub level: Option<(String, String)>,
     /// List all values of this column.
     pub attribute: Option<String>,
-    /// List all values of each rank, too.
+    /// List all values of each rank and attribute, too.
     pub tails: bool,
 }
 
@@ -85,10 +94,13 @@ pub fn statistics_with(path: &Path, query: &Query) -> Result<Statistics> {
         let counted = partitions.as_mut().map_or(Ok(()), |partitions| partitions.count(row));
         counted.map_err(|cell| bioscan5m::not_a_partition(path, &place(), cell))
     })?;
+    let tails = |all: &[Attribute]| all.iter().filter(|_| query.tails).filter_map(Attribute::tail).collect();
     Ok(Statistics {
         rows,
         synthetic,
-        tails: ranks.iter().filter(|_| query.tails).map(Attribute::tail).collect(),
+        level: query.level.clone(),
+        tails: tails(&ranks),
+        attribute_tails: tails(&attributes),
         values: asked.map(|attribute| attribute.categories()).unwrap_or_default(),
         ranks: ranks.into_iter().map(Attribute::finish).collect(),
         attributes: attributes.into_iter().map(Attribute::finish).collect(),
@@ -111,7 +123,7 @@ fn attributes(columns: &Columns) -> Vec<Attribute> {
     ["country", "province_state", "coord-lat", "coord-lon"].into_iter().for_each(&mut add);
     ["image_measurement_value", "area_fraction", "scale_factor"].into_iter().for_each(&mut add);
     if let Some((latitude, longitude)) = columns.find("coord-lat").zip(columns.find("coord-lon")) {
-        found.push(Attribute::of_all("(coord-lat, coord-lon)", vec![latitude, longitude]));
+        found.push(Attribute::of_all(SITE, vec![latitude, longitude]));
     }
     found
 }
@@ -158,13 +170,17 @@ d,Arachnida,Cus dus,,ACGA,Kenya,3,4,pretrain,82
     }
 
     #[test]
-    fn the_tails_of_the_ranks_are_listed_where_they_are_asked_for() {
+    fn the_tails_of_ranks_and_attributes_are_listed_where_they_are_asked_for() {
         let found = count(OF_5M, &Query { tails: true, ..Query::default() }).unwrap();
         let category = |name: &str, records| Category { name: name.into(), records };
         let ranks: Vec<&str> = found.tails.iter().map(|tail| tail.rank.as_str()).collect();
         assert_eq!(ranks, ["class", "species", "dna_bin"]);
         assert_eq!(found.tails[0].categories, [category("Insecta", 3), category("Arachnida", 1)]);
-        assert_eq!(count(OF_5M, &Query::default()).unwrap().tails, []);
+        let attributes: Vec<&str> = found.attribute_tails.iter().map(|tail| tail.rank.as_str()).collect();
+        assert_eq!(attributes, ["country", "coord-lat", "coord-lon", SITE], "no barcodes");
+        assert_eq!(found.attribute_tails[3].categories, [category("1 2", 2), category("3 4", 1)]);
+        let unasked = count(OF_5M, &Query::default()).unwrap();
+        assert_eq!((unasked.tails, unasked.attribute_tails), (vec![], vec![]));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use crate::evaluate::Calibration;
 use crate::report::figures::{Heading, Series, Style};
 use crate::report::figures::{
-    calibration, confusion, cost, curves, distribution, pareto, per_class, ranks, sizes, strips, tails,
+    calibration, confusion, cost, curves, distribution, histogram, pareto, partitions, per_class, ranks, sites, sizes, strips,
+    tails,
 };
 
 fn heading() -> Heading {
@@ -115,6 +116,44 @@ fn the_figures_of_the_data_carry_every_count() {
 }
 
 #[test]
+fn a_partition_has_a_bar_a_count_and_its_number_beside_it() {
+    let counts = vec![("pretrain".into(), vec![4_677_756, 0]), ("test_unseen".into(), vec![7887, 1])];
+    let series = ["samples", "species"].map(String::from).into();
+    let svg = partitions::draw(&partitions::Partitions { heading: heading(), series, partitions: counts });
+    assert!(svg.contains("pretrain: 4,677,756 samples") && svg.contains(">4,677,756<") && svg.contains(">7,887<"));
+    // Of nothing there is no bar but the number; of one, whose logarithm is nothing, there are both.
+    assert_eq!((count(&svg, "0 species"), count(&svg, ">0<"), count(&svg, "test_unseen: 1 species")), (0, 1, 1));
+}
+
+#[test]
+fn every_site_is_a_disc_at_its_coordinates_the_largest_below() {
+    let site = |latitude, longitude, records| sites::Site { latitude, longitude, records };
+    let places = vec![site(-35.019, 117.228, 4), site(10.327, -84.08, 1234)];
+    let svg = sites::draw(&sites::Sites { heading: heading(), sites: places });
+    let (large, small) = (svg.find("10.327° N, 84.08° W: 1,234 records"), svg.find("35.019° S, 117.228° E: 4 records"));
+    assert!(large.is_some() && large < small, "{svg}");
+    assert!(svg.contains(">120° W<") && svg.contains(">30° N<") && !svg.contains(">180°<"), "the map ends where the sites do");
+    assert_eq!((count(&svg, ">1,000 records</text>"), count(&svg, "up to 4 records they are equally small")), (1, 1));
+}
+
+#[test]
+fn a_thousand_sites_are_a_small_file() {
+    let site = |n: u32| sites::Site { latitude: f64::from(n % 90), longitude: f64::from(n % 180), records: u64::from(n) };
+    let svg = sites::draw(&sites::Sites { heading: heading(), sites: (1..=1650).map(site).collect() });
+    assert!(count(&svg, "<circle") >= 1650 && svg.len() < 200_000, "{}", svg.len());
+}
+
+#[test]
+fn a_histogram_has_a_bar_a_bin_and_says_its_quartiles() {
+    let values: Vec<(f64, u64)> = (0..9).map(|value| (f64::from(value), 3)).collect();
+    let (along, note) = ("area_fraction".into(), "27 records".into());
+    let svg = histogram::draw(&histogram::Histogram { heading: heading(), along, logarithmic: false, note, values });
+    assert_eq!((count(&svg, "0 to 2.667: 9 records"), count(&svg, ": 9 records"), count(&svg, ">27 records<")), (1, 3, 1));
+    // Once as text, and once under the pointer.
+    assert_eq!(["Q1 2", "median 4", "Q3 6"].map(|quartile| count(&svg, &format!(">{quartile}<"))), [2, 2, 2]);
+}
+
+#[test]
 fn a_figure_of_nothing_is_still_a_figure() {
     let empty = [
         curves::draw(&curves::Curves { heading: heading(), unit: "x".into(), range: None, legend: vec![], panels: vec![] }),
@@ -133,6 +172,15 @@ fn a_figure_of_nothing_is_still_a_figure() {
         sizes::draw(&sizes::Sizes { heading: heading(), datasets: vec![] }),
         ranks::draw(&ranks::Ranks { heading: heading(), ranks: vec![] }),
         cost::draw(&cost::Cost { heading: heading(), unit: "core-hours".into(), rows: vec![] }),
+        partitions::draw(&partitions::Partitions { heading: heading(), series: vec![], partitions: vec![] }),
+        sites::draw(&sites::Sites { heading: heading(), sites: vec![] }),
+        histogram::draw(&histogram::Histogram {
+            heading: heading(),
+            along: "x".into(),
+            logarithmic: true,
+            note: String::new(),
+            values: vec![],
+        }),
     ];
     assert!(empty.iter().all(|svg| svg.contains("A figure") && !svg.contains("NaN") && !svg.contains("inf")));
 }

@@ -12,6 +12,9 @@
 //! | [`pareto`] | how few categories hold how many of the records |
 //! | [`sizes`] | images of the datasets, and their imbalance |
 //! | [`ranks`] | how much of the metadata is labelled at each taxonomic rank |
+//! | [`partitions`] | records, barcodes and species of each of BIOSCAN-5M's partitions |
+//! | [`sites`] | where on earth the records come from |
+//! | [`histogram`] | how a measure is distributed over the records |
 //! | [`cost`] | device-hours and images a second |
 //!
 //! | file | what they are drawn with |
@@ -32,12 +35,15 @@ pub mod cost;
 pub mod curves;
 pub mod distribution;
 pub mod font;
+pub mod histogram;
 pub mod palette;
 pub mod pareto;
+pub mod partitions;
 pub mod per_class;
 #[cfg(feature = "png")]
 pub mod png;
 pub mod ranks;
+pub mod sites;
 pub mod sizes;
 pub mod strips;
 pub mod svg;

@@ -1,7 +1,7 @@
 //! Images of each dataset and split → bars on one axis, with each dataset's imbalance beside it.
 
 use crate::report::figures::axis::{Axis, label, thousands};
-use crate::report::figures::font::{widest, width};
+use crate::report::figures::font::widest;
 use crate::report::figures::svg::{Anchor, Svg, TEXT, TOP};
 use crate::report::figures::{Heading, Series, Style};
 
@@ -42,12 +42,7 @@ pub fn draw(figure: &Sizes) -> String {
     let mut svg = Svg::new(right + room, bottom + 48.0, &figure.heading);
     let series: Vec<Series> =
         SPLITS.into_iter().enumerate().map(|(index, name)| Series { name: name.into(), style: Style::plain(index) }).collect();
-    let mut at = left;
-    for Series { name, style } in &series {
-        svg.area((at, TOP + 6.0), (12.0, 12.0), style.colour, 1.0, "");
-        svg.text(at + 18.0, TOP + 16.0, Anchor::Start, name);
-        at += 40.0 + width(name, TEXT);
-    }
+    svg.swatches(left, TOP + 16.0, &series);
     let most = figure.datasets.iter().map(|set| set.images.iter().sum()).max().unwrap_or(1u64).max(1);
     let x = Axis::linear((0.0, most as f64), (left, right));
     for tick in x.ticks(5) {

@@ -175,6 +175,27 @@ impl Svg {
         self.body.push('\n');
     }
 
+    /// Discs of one colour with their middles, radii and tips. They are translucent, so that those that lie on each other are all seen, and
+    /// share what is alike, because there may be thousands.
+    pub fn discs(&mut self, colour: &str, discs: impl IntoIterator<Item = ((f64, f64), f64, String)>) {
+        let _ = writeln!(self.body, r#"<g fill="{colour}" fill-opacity="0.35" stroke="{colour}" stroke-width="0.6">"#);
+        for ((x, y), radius, tip) in discs {
+            let (x, y, r) = (number(x), number(y), number(radius));
+            let _ = writeln!(self.body, r#"<circle cx="{x}" cy="{y}" r="{r}">{}</circle>"#, tip_of(&tip));
+        }
+        self.body.push_str("</g>\n");
+    }
+
+    /// The names of the series behind squares of their colours, in a row that begins at (`x`, `y`).
+    pub fn swatches(&mut self, x: f64, y: f64, series: &[Series]) {
+        let mut at = x;
+        for Series { name, style } in series {
+            self.area((at, y - 10.0), (12.0, 12.0), style.colour, 1.0, "");
+            self.text(at + 18.0, y, Anchor::Start, name);
+            at += 40.0 + width(name, TEXT);
+        }
+    }
+
     /// The names of the series in a row that begins at (`x`, `y`) and is broken before `right`; returns where the last line lies.
     pub fn legend(&mut self, x: f64, y: f64, right: f64, series: &[Series]) -> f64 {
         let (mut at, mut line) = (x, y);

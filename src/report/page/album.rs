@@ -4,18 +4,19 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::dataset::statistics::Statistics;
 use crate::error::Result;
 #[cfg(feature = "png")]
 use crate::report::figures::png::{Painter, SCALE};
 use crate::report::files::write_if_other;
-use crate::report::page::{Material, Picture, counts};
+use crate::report::page::{Picture, counts};
 #[cfg(feature = "png")]
 use crate::store::atomic;
 
-/// Writes `{name}.svg` and `{name}.png` of each of `pictures` into `folder`, and the counts behind those of the data; what would stay the
-/// same is not drawn again.
-pub fn write_figures(material: &Material, pictures: &[Picture], folder: &Path) -> Result<()> {
-    for (name, table) in material.statistics.as_ref().map(counts::tables).transpose()?.unwrap_or_default() {
+/// Writes `{name}.svg` and `{name}.png` of each of `pictures` into `folder`, and the counts behind those of the data as `{name}.csv`; what
+/// would stay the same is not drawn again.
+pub fn write_figures(statistics: Option<&Statistics>, pictures: &[Picture], folder: &Path) -> Result<()> {
+    for (name, table) in statistics.map(counts::tables).transpose()?.unwrap_or_default() {
         write_if_other(&folder.join(format!("{name}.csv")), table.as_bytes())?;
     }
     #[cfg(feature = "png")]

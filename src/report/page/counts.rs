@@ -1,8 +1,9 @@
 //! Counts of the metadata → the tables behind the figures of the data, each called like its figure: files of CSV, and two of them on the page.
 
-use crate::dataset::statistics::{Category, ClassCount, Experiment, Rank, Statistics};
+use crate::dataset::statistics::{Category, ClassCount, Experiment, PartitionCount, Rank, Statistics, Tail};
 use crate::error::Result;
 use crate::report::figures::svg::escape;
+use crate::report::page::attributes;
 use crate::report::page::tables::plain;
 use crate::store::rows;
 
@@ -39,27 +40,28 @@ struct Counted {
     rows: Vec<Vec<String>>,
 }
 
-/// File name and content of every table: sizes, ranks, the classes of each dataset and the categories of each rank.
+/// File name and content of every table with a row: sizes, ranks, partitions and attributes, the classes of each dataset, and the categories
+/// of each rank and attribute.
 pub fn tables(statistics: &Statistics) -> Result<Vec<(String, String)>> {
-    let mut all = vec![sizes(&statistics.experiments), ranks(&statistics.ranks)];
+    let mut all = vec![sizes(&statistics.experiments), ranks("dataset_ranks", &statistics.ranks)];
+    all.extend([partitions(&statistics.partitions), ranks("dataset_attributes", &statistics.attributes)]);
     all.extend(statistics.experiments.iter().map(|experiment| Counted {
         name: format!("distribution_{}", experiment.experiment),
         header: &["class", "train", "validation", "test"],
         rows: experiment.classes.iter().map(class_row).collect(),
     }));
-    all.extend(statistics.tails.iter().map(|tail| Counted {
-        name: format!("categories_{}", tail.rank),
-        header: &["category", "records"],
-        rows: tail.categories.iter().map(|Category { name, records }| vec![name.clone(), records.to_string()]).collect(),
-    }));
-    all.into_iter().map(|Counted { name, header, rows }| Ok((name, rows::csv(header, rows)?))).collect()
+    all.extend(statistics.tails.iter().map(categories));
+    all.extend(statistics.attribute_tails.iter().map(categories));
+    let filled = all.into_iter().filter(|table| !table.rows.is_empty());
+    filled.map(|Counted { name, header, rows }| Ok((name, rows::csv(header, rows)?))).collect()
 }
 
 /// Sizes and ranks for the page.
 pub fn on_the_page(statistics: &Statistics) -> String {
     let table =
         |title: &str, Counted { header, rows, .. }: &Counted| format!("<h4>{}</h4>\n{}", escape(title), plain(header, rows));
-    table("Sizes of the datasets", &sizes(&statistics.experiments)) + &table("Labels at each rank", &ranks(&statistics.ranks))
+    table("Sizes of the datasets", &sizes(&statistics.experiments))
+        + &table("Labels at each rank", &ranks("dataset_ranks", &statistics.ranks))
 }
 
 fn sizes(experiments: &[Experiment]) -> Counted {
@@ -75,7 +77,28 @@ fn sizes(experiments: &[Experiment]) -> Counted {
     }
 }
 
-fn ranks(all: &[Rank]) -> Counted {
+fn categories(tail: &Tail) -> Counted {
+    let row = |Category { name, records }: &Category| vec![name.clone(), records.to_string()];
+    Counted {
+        name: attributes::name_of(&tail.rank),
+        header: &["category", "records"],
+        rows: tail.categories.iter().map(row).collect(),
+    }
+}
+
+fn partitions(all: &[PartitionCount]) -> Counted {
+    let row = |count: &PartitionCount| {
+        let counts = [count.samples, count.barcodes as u64, count.species as u64].map(|count| count.to_string());
+        [count.partition.clone()].into_iter().chain(counts).collect()
+    };
+    Counted {
+        name: "dataset_partitions".into(),
+        header: &["partition", "samples", "barcodes", "species"],
+        rows: all.iter().map(row).collect(),
+    }
+}
+
+fn ranks(name: &str, all: &[Rank]) -> Counted {
     let row = |rank: &Rank| {
         let counts = [rank.categories as u64, rank.labelled, rank.unlabelled].map(|count| count.to_string());
         let named = |category: &Option<Category>| {
@@ -102,7 +125,7 @@ fn ranks(all: &[Rank]) -> Counted {
         "median",
         "std",
     ];
-    Counted { name: "dataset_ranks".into(), header: &HEADER, rows: all.iter().map(row).collect() }
+    Counted { name: name.into(), header: &HEADER, rows: all.iter().map(row).collect() }
 }
 
 fn class_row(ClassCount { class, train, validation, test }: &ClassCount) -> Vec<String> {
@@ -112,7 +135,7 @@ fn class_row(ClassCount { class, train, validation, test }: &ClassCount) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::statistics::Tail;
+    use crate::dataset::statistics::SITE;
 
     fn experiment() -> Experiment {
         let class = |name: &str, train, validation, test| ClassCount { class: name.into(), train, validation, test };
@@ -128,11 +151,25 @@ mod tests {
     #[test]
     fn every_figure_of_the_data_has_its_table() {
         let categories = vec![Category { name: "not, sure".into(), records: 1234 }];
-        let tails = vec![Tail { rank: "order".into(), categories }];
-        let statistics = Statistics { experiments: vec![experiment()], tails, ..Statistics::default() };
+        let tail = |rank: &str| vec![Tail { rank: rank.into(), categories: categories.clone() }];
+        let partitions = vec![PartitionCount { partition: "val".into(), samples: 3, barcodes: 2, species: 1 }];
+        let (tails, attribute_tails) = (tail("order"), [tail(SITE), tail("scale_factor")].concat());
+        let statistics =
+            Statistics { experiments: vec![experiment()], partitions, tails, attribute_tails, ..Statistics::default() };
         let tables = tables(&statistics).unwrap();
         let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["dataset_sizes", "dataset_ranks", "distribution_small", "categories_order"]);
+        assert_eq!(
+            names,
+            [
+                "dataset_sizes",
+                "dataset_partitions",
+                "distribution_small",
+                "categories_order",
+                "dataset_sites",
+                "distribution_scale_factor"
+            ]
+        );
+        assert_eq!(tables[1].1, "partition,samples,barcodes,species\nval,3,2,1\n");
         assert_eq!(tables[0].1, "dataset,classes,train,validation,test,imbalance\nsmall,2,10,2,3,2.00\n");
         assert_eq!(tables[3].1, "category,records\n\"not, sure\",1234\n");
         assert!(on_the_page(&statistics).contains("<td>small</td><td class=\"number\">2</td>"));

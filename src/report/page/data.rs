@@ -1,12 +1,12 @@
 //! Counts of the metadata → the figures of the data: sizes, ranks, long tails, classes.
 
-use crate::dataset::statistics::{ClassCount, Experiment, Rank, Tail};
+use crate::dataset::statistics::{ClassCount, Experiment, Rank, SITE, Statistics, Tail};
 use crate::dataset::taxonomy::RANKS;
 use crate::report::figures::axis::thousands;
-use crate::report::figures::{distribution, pareto, ranks, sizes, strips, tails};
+use crate::report::figures::{Heading, distribution, pareto, ranks, sizes, strips, tails};
+use crate::report::page::attributes;
 use crate::report::page::counts::Size;
-use crate::report::page::material::Material;
-use crate::report::page::pictures::{Picture, Section, heading};
+use crate::report::page::pictures::{Picture, Section};
 
 /// What is counted of a class.
 type Split = fn(&ClassCount) -> u64;
@@ -14,85 +14,123 @@ type Split = fn(&ClassCount) -> u64;
 /// So many categories of a rank are named; the figure of all tails shows the others.
 const NAMED: usize = 30;
 
-/// Every figure of the data; none where they were not counted.
-pub(super) fn pictures(material: &Material) -> Vec<Picture> {
-    let Some(statistics) = &material.statistics else { return vec![] };
-    let mut all = vec![of_sizes(material, &statistics.experiments), of_ranks(material, &statistics.ranks)];
-    all.push(of_tails(material, &statistics.tails));
-    all.push(pareto_of_ranks(material, &statistics.tails));
-    all.push(pareto_of_classes(material, &statistics.experiments));
-    all.extend(statistics.experiments.iter().map(|experiment| of_classes(material, experiment)));
-    all.extend(statistics.experiments.iter().map(|experiment| in_shades(material, experiment)));
+/// What a reader of a Pareto curve of records should know.
+pub(super) const SHARES: &str =
+    "A mark where four fifths of the records are reached; on the straight line all categories would be equal.";
+
+/// Counts, and what every figure of them says above it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Data<'a> {
+    pub statistics: &'a Statistics,
+    pub synthetic: bool,
+}
+
+impl<'a> Data<'a> {
+    /// Above a figure of these counts: of which records they are, where not of all.
+    pub fn heading(&self, title: &str) -> Heading {
+        match &self.statistics.level {
+            Some((column, value)) => Heading::new(format!("{title}, {column} = {value}"), self.synthetic),
+            None => Heading::new(title, self.synthetic),
+        }
+    }
+
+    /// The experiments that have images: a table that was not split yet has their columns, too.
+    fn experiments(self) -> impl Iterator<Item = &'a Experiment> {
+        self.statistics.experiments.iter().filter(|experiment| Size::of(experiment).classes > 0)
+    }
+}
+
+/// Every figure of the data that these counts have something for; `synthetic` marks them so even where no record of the table is.
+#[must_use]
+pub fn pictures(statistics: &Statistics, synthetic: bool) -> Vec<Picture> {
+    let data = Data { statistics, synthetic };
+    let overviews = [of_sizes(data), of_ranks(data), of_tails(data), pareto_of_ranks(data), pareto_of_classes(data)];
+    let mut all: Vec<Picture> = overviews.into_iter().flatten().collect();
+    all.extend(data.experiments().map(|experiment| of_classes(data, experiment)));
+    all.extend(data.experiments().map(|experiment| in_shades(data, experiment)));
     let taxa = statistics.tails.iter().filter(|tail| RANKS.contains(&tail.rank.as_str()) && tail.categories.len() > 1);
-    all.extend(taxa.map(|tail| of_categories(material, tail)));
+    all.extend(taxa.map(|tail| of_categories(data, tail)));
+    all.extend(attributes::pictures(data));
     all
 }
 
-fn picture(name: impl Into<String>, caption: &str, in_front: bool, svg: String) -> Picture {
+pub(super) fn picture(name: impl Into<String>, caption: impl Into<String>, in_front: bool, svg: String) -> Picture {
     Picture { section: Section::Dataset, name: name.into(), caption: caption.into(), in_front, svg }
 }
 
-fn of_sizes(material: &Material, experiments: &[Experiment]) -> Picture {
+fn of_sizes(data: Data) -> Option<Picture> {
     let set = |experiment: &Experiment| {
         let Size { classes, images, imbalance } = Size::of(experiment);
         sizes::Dataset { name: experiment.experiment.clone(), classes, images, imbalance }
     };
-    let datasets = experiments.iter().map(set).collect();
+    let datasets: Vec<sizes::Dataset> = data.experiments().map(set).collect();
     let caption = "Imbalance: images of the largest class over those of the smallest.";
-    let figure = sizes::Sizes { heading: heading(material, "Sizes of the datasets"), datasets };
-    picture("dataset_sizes", caption, true, sizes::draw(&figure))
+    let draw = |datasets| sizes::draw(&sizes::Sizes { heading: data.heading("Sizes of the datasets"), datasets });
+    (!datasets.is_empty()).then(|| picture("dataset_sizes", caption, true, draw(datasets)))
 }
 
-fn of_ranks(material: &Material, all: &[Rank]) -> Picture {
+fn of_ranks(data: Data) -> Option<Picture> {
+    let svg = labelled(&data.statistics.ranks, data.heading("Labels at each rank"))?;
+    let caption = "How far down the taxonomy the records are identified; uri, or dna_bin, is the BIN.";
+    Some(picture("dataset_ranks", caption, true, svg))
+}
+
+/// How much of each of `all` is labelled; `None` of nothing.
+pub(super) fn labelled(all: &[Rank], heading: Heading) -> Option<String> {
     let rank = |rank: &Rank| (rank.rank.clone(), rank.labelled, rank.share, rank.categories);
-    let figure = ranks::Ranks { heading: heading(material, "Labels at each rank"), ranks: all.iter().map(rank).collect() };
-    let caption = "How far down the taxonomy the records are identified; uri is the BIN.";
-    picture("dataset_ranks", caption, true, ranks::draw(&figure))
+    let ranks: Vec<_> = all.iter().map(rank).collect();
+    (!ranks.is_empty()).then(|| ranks::draw(&ranks::Ranks { heading, ranks }))
 }
 
-fn of_tails(material: &Material, all: &[Tail]) -> Picture {
-    let figure =
-        tails::Tails { heading: heading(material, "Records of the categories of each rank"), tails: counts_of_ranks(all) };
+fn of_tails(data: Data) -> Option<Picture> {
+    let svg = long_tails(&data.statistics.tails, data.heading("Records of the categories of each rank"))?;
     let caption = "Every category of a rank from the most populous to the least; in brackets how many there are. A straight line is a power \
         law.";
-    picture("dataset_tails", caption, true, tails::draw(&figure))
+    Some(picture("dataset_tails", caption, true, svg))
 }
 
-fn counts_of_ranks(all: &[Tail]) -> Vec<tails::Tail> {
-    let there = all.iter().filter(|tail| !tail.categories.is_empty());
+fn pareto_of_ranks(data: Data) -> Option<Picture> {
+    let svg = shares(&data.statistics.tails, data.heading("Records held by the most populous categories of each rank"))?;
+    Some(picture("dataset_pareto", SHARES, true, svg))
+}
+
+/// How long the tails are; `None` of nothing.
+pub(super) fn long_tails<'a>(all: impl IntoIterator<Item = &'a Tail>, heading: Heading) -> Option<String> {
+    let tails = counts(all);
+    (!tails.is_empty()).then(|| tails::draw(&tails::Tails { heading, tails }))
+}
+
+/// How few categories hold how many of the records; `None` of nothing.
+pub(super) fn shares<'a>(all: impl IntoIterator<Item = &'a Tail>, heading: Heading) -> Option<String> {
+    let (tails, unit, groups) = (counts(all), "records".into(), "categories".into());
+    (!tails.is_empty()).then(|| pareto::draw(&pareto::Pareto { heading, unit, groups, tails }))
+}
+
+fn counts<'a>(all: impl IntoIterator<Item = &'a Tail>) -> Vec<tails::Tail> {
+    let there = all.into_iter().filter(|tail| !tail.categories.is_empty());
     let counts = |tail: &Tail| tail.categories.iter().map(|category| category.records).collect();
-    there.map(|tail| tails::Tail { name: tail.rank.clone(), counts: counts(tail) }).collect()
+    let name = |tail: &Tail| if tail.rank == SITE { "site".to_owned() } else { tail.rank.clone() };
+    there.map(|tail| tails::Tail { name: name(tail), counts: counts(tail) }).collect()
 }
 
-fn pareto_of_ranks(material: &Material, all: &[Tail]) -> Picture {
-    let heading = heading(material, "Records held by the most populous categories of each rank");
-    let figure = pareto::Pareto { heading, unit: "records".into(), groups: "categories".into(), tails: counts_of_ranks(all) };
-    let caption = "A mark where four fifths of the records are reached; on the straight line all categories would be equal.";
-    picture("dataset_pareto", caption, true, pareto::draw(&figure))
-}
-
-fn pareto_of_classes(material: &Material, experiments: &[Experiment]) -> Picture {
+fn pareto_of_classes(data: Data) -> Option<Picture> {
     let counts = |experiment: &Experiment| {
-        let mut counts: Vec<u64> = experiment
-            .classes
-            .iter()
-            .map(|class| class.train + class.validation + class.test)
-            .filter(|count| *count > 0)
-            .collect();
+        let total = |class: &ClassCount| class.train + class.validation + class.test;
+        let mut counts: Vec<u64> = experiment.classes.iter().map(total).filter(|count| *count > 0).collect();
         counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
         tails::Tail { name: experiment.experiment.clone(), counts }
     };
-    let heading = heading(material, "Images held by the most populous classes of each dataset");
-    let tails = experiments.iter().map(counts).collect();
-    let figure = pareto::Pareto { heading, unit: "images".into(), groups: "classes".into(), tails };
+    let heading = data.heading("Images held by the most populous classes of each dataset");
+    let tails: Vec<tails::Tail> = data.experiments().map(counts).collect();
     let caption = "Of all three splits. A mark where four fifths of the images are reached.";
-    picture("dataset_pareto_classes", caption, true, pareto::draw(&figure))
+    let draw = |tails| pareto::draw(&pareto::Pareto { heading, unit: "images".into(), groups: "classes".into(), tails });
+    (!tails.is_empty()).then(|| picture("dataset_pareto_classes", caption, true, draw(tails)))
 }
 
-fn of_classes(material: &Material, experiment: &Experiment) -> Picture {
+fn of_classes(data: Data, experiment: &Experiment) -> Picture {
     let classes = experiment.classes.iter().map(|class| (class.class.clone(), vec![class.train, class.validation, class.test]));
     let figure = distribution::Distribution {
-        heading: heading(material, format!("Images of each class, {}", experiment.experiment)),
+        heading: data.heading(&format!("Images of each class, {}", experiment.experiment)),
         unit: "images".into(),
         series: ["train", "validation", "test"].map(String::from).into(),
         classes: classes.collect(),
@@ -102,7 +140,7 @@ fn of_classes(material: &Material, experiment: &Experiment) -> Picture {
 }
 
 /// The same as the original draws it.
-fn in_shades(material: &Material, experiment: &Experiment) -> Picture {
+fn in_shades(data: Data, experiment: &Experiment) -> Picture {
     let splits: [(&str, Split); 3] =
         [("train", |class| class.train), ("validation", |class| class.validation), ("test", |class| class.test)];
     let most = experiment.classes.iter().map(|class| class.train.max(class.validation).max(class.test)).max().unwrap_or(0);
@@ -117,7 +155,7 @@ fn in_shades(material: &Material, experiment: &Experiment) -> Picture {
         (split.to_owned(), experiment.classes.iter().map(cell).collect())
     };
     let figure = strips::Strips {
-        heading: heading(material, format!("Images of each class and split, {}", experiment.experiment)),
+        heading: data.heading(&format!("Images of each class and split, {}", experiment.experiment)),
         classes: experiment.classes.iter().map(|class| class.class.clone()).collect(),
         rows: splits.into_iter().map(strip).collect(),
         full: thousands(most),
@@ -141,7 +179,7 @@ fn short(count: u64) -> String {
 }
 
 /// Behind the others: the ranks are many, and their names are of interest to few.
-fn of_categories(material: &Material, tail: &Tail) -> Picture {
+pub(super) fn of_categories(data: Data, tail: &Tail) -> Picture {
     let all = tail.categories.len();
     let title = match all {
         few if few <= NAMED => format!("Records of each {}", tail.rank),
@@ -149,7 +187,7 @@ fn of_categories(material: &Material, tail: &Tail) -> Picture {
     };
     let named = tail.categories.iter().take(NAMED).map(|category| (category.name.clone(), vec![category.records]));
     let figure = distribution::Distribution {
-        heading: heading(material, title),
+        heading: data.heading(&title),
         unit: "records".into(),
         series: vec!["records".into()],
         classes: named.collect(),
@@ -159,7 +197,7 @@ fn of_categories(material: &Material, tail: &Tail) -> Picture {
         0 => "Of all records of the metadata.".to_owned(),
         more => format!("The {} others together have {} records.", thousands(more as u64), thousands(others)),
     };
-    picture(format!("categories_{}", tail.rank), &caption, false, distribution::draw(&figure))
+    picture(format!("categories_{}", tail.rank), caption, false, distribution::draw(&figure))
 }
 
 #[cfg(test)]

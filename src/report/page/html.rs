@@ -80,7 +80,7 @@ fn figures<'a>(pictures: impl Iterator<Item = &'a Picture>) -> String {
     if !behind.is_empty() {
         let others: String = behind.iter().map(|picture| figure(picture)).collect();
         let of_the_data = behind.iter().all(|picture| picture.section == Section::Dataset);
-        let what = if of_the_data { "of the splits and of the categories of each rank" } else { "of the other rows" };
+        let what = if of_the_data { "of the data" } else { "of the other rows" };
         text.push_str(&format!("<details>\n<summary>{} more {what}</summary>\n{others}</details>\n", behind.len()));
     }
     if text.is_empty() { "<p>Nothing to show yet.</p>\n".into() } else { text }

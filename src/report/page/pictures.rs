@@ -47,7 +47,7 @@ pub fn pictures(material: &Material) -> Vec<Picture> {
     all.extend(material.best_rows().into_iter().filter_map(|row| by_class(material, row)).flatten());
     all.extend(confusions(material));
     all.push(reliability(material));
-    all.extend(data::pictures(material));
+    all.extend(material.statistics.iter().flat_map(|counted| data::pictures(counted, material.is_synthetic())));
     all.extend(cost_of(material));
     all
 }
@@ -73,7 +73,7 @@ fn legend(material: &Material) -> Vec<Series> {
 }
 
 /// Above a figure of this material.
-pub(super) fn heading(material: &Material, title: impl Into<String>) -> Heading {
+fn heading(material: &Material, title: impl Into<String>) -> Heading {
     Heading::new(title, material.is_synthetic())
 }
 
