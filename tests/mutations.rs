@@ -289,6 +289,33 @@ fn a_damaged_pack_gives_the_right_bytes_or_an_error_and_a_damaged_tar_never_pani
     assert!(peak_memory() < MOST_MEMORY_KIB);
 }
 
+/// HDF5 has no checksums over what it holds, so that other bytes may come out; what they are is for the decoder to find.
+#[cfg(feature = "hdf5")]
+#[test]
+fn a_damaged_hdf5_file_ends_in_images_or_in_reasons() {
+    use bioscan_hpc::config::Hdf5Layout;
+    use bioscan_hpc::container::Hdf5Writer;
+
+    let folder = tempfile::tempdir().unwrap();
+    let images = held();
+    for (layout, seed) in [(Hdf5Layout::Published, 31), (Hdf5Layout::Tool, 32)] {
+        let path = folder.path().join("part1.hdf5");
+        let mut file = Box::new(Hdf5Writer::create_as(&path, layout).unwrap());
+        images.iter().for_each(|(name, bytes)| file.add(&ImageKey::new(1, name), bytes).unwrap());
+        file.finish().unwrap();
+        assert_eq!(read_all(&path).0.len(), images.len());
+        for (what, bytes) in mutations(&fs::read(&path).unwrap(), 400, seed) {
+            let label = format!("{layout:?}, {what}");
+            // libhdf5 keeps what it knows of a file by its inode.
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, bytes).unwrap();
+            let (found, reasons) = survive(&label, || read_all(&path));
+            assert!(found.len() <= images.len() && reasons.iter().all(|reason| !reason.is_empty()), "{label}");
+        }
+    }
+    assert!(peak_memory() < MOST_MEMORY_KIB);
+}
+
 #[test]
 fn the_smallest_picture_is_a_picture() {
     assert_eq!(decode(&drawn(&draw(1, 1), |_| ())).unwrap().size(), Size { width: 1, height: 1 });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::{Context, answer};
 use crate::comm::World;
+use crate::comm::gpu::use_gpu;
 use crate::comm::signals::StopFlag;
 use crate::config::{Backend, Experiment, Job};
 use crate::error::{Error, Exit, Result};
@@ -133,7 +134,11 @@ impl OnDevice {
         let loaded = crate::comm::tensor_ext::load_cuda();
         let found = loaded.is_ok() && tch::Cuda::is_available();
         match (self.device, found) {
-            (_, true) => gpu_of(world, backend).map(tch::Device::Cuda),
+            (_, true) => {
+                let index = gpu_of(world, backend)?;
+                use_gpu(index)?;
+                Ok(tch::Device::Cuda(index))
+            }
             (Device::Cuda, false) => {
                 let why = loaded.err().map_or_else(|| "the driver shows none".to_owned(), |error| error.to_string());
                 Err(Error::usage(format!("no GPU can be used: {why}")).with_help("ask Slurm for one, or take `--device cpu`"))

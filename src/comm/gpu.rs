@@ -14,6 +14,15 @@ use crate::error::{Error, Result};
 /// held for them.
 const AHEAD: usize = 2;
 
+/// From now on this thread speaks to GPU `index`, as PyTorch's `torch.cuda.set_device`: or else the first GPU would be woken besides.
+///
+/// # Errors
+/// Without that GPU, in libtorch's words.
+pub fn use_gpu(index: usize) -> Result<()> {
+    // SAFETY: sets state of this thread in libtorch and CUDA.
+    done(unsafe { bridge::bioscan_use_gpu(small(index)) })
+}
+
 /// A copy of `host` on GPU `index`, made on a stream of its own while the GPU computes: from pinned memory, which what is not there already is
 /// brought to first. Returns at once; what is asked of the GPU after this waits for the copy.
 ///
@@ -116,7 +125,7 @@ mod tests {
             return;
         }
         let host = Tensor::from_slice(&[1.0f32]);
-        assert!(copy_to_gpu(&host, 0).is_err() && Mark::here(0).is_err());
+        assert!(use_gpu(0).is_err() && copy_to_gpu(&host, 0).is_err() && Mark::here(0).is_err());
         assert!(Lead::over(Device::Cuda(0)).asked_for_a_step().is_err());
     }
 }

@@ -19,7 +19,7 @@ pub enum Memory {
 pub struct HostTensor(Tensor);
 
 impl HostTensor {
-    /// All zero, of `shape`, whose first dimension counts rows.
+    /// Of `shape`, whose first dimension counts rows; of any value where it is pinned, else all zero.
     ///
     /// # Errors
     /// Where there is no such memory, or none that is pinned because there is no GPU.
@@ -52,8 +52,8 @@ impl HostTensor {
         if unsafe { bridge::bioscan_storage_uses(self.0.as_ptr()) } != 1 {
             return None;
         }
-        // SAFETY: a contiguous float32 tensor of `len` elements in main memory, as `new` made it, and as shown above no other tensor uses
-        // its memory; nobody can make one while `self` is borrowed mutably.
+        // SAFETY: a contiguous float32 tensor of `len` elements in main memory, as `new` made it, every one of which has some value; and as
+        // shown above no other tensor uses its memory, and nobody can make one while `self` is borrowed mutably.
         Some(unsafe { std::slice::from_raw_parts_mut(self.0.data_ptr().cast::<f32>(), self.0.numel()) })
     }
 
@@ -66,7 +66,7 @@ impl HostTensor {
 fn pinned(shape: &[i64]) -> Result<Tensor> {
     let mut out = std::ptr::null_mut();
     // SAFETY: `shape` is live for the length of the call; `out` is written on success.
-    bridge::outcome(unsafe { bridge::bioscan_pinned_zeros(shape.as_ptr(), shape.len(), &raw mut out) }).map_err(libtorch)?;
+    bridge::outcome(unsafe { bridge::bioscan_pinned(shape.as_ptr(), shape.len(), &raw mut out) }).map_err(libtorch)?;
     // SAFETY: a call without a message has made a tensor that is ours.
     Ok(unsafe { Tensor::from_ptr(out) })
 }

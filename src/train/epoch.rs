@@ -202,8 +202,9 @@ impl Trainer<'_> {
     /// The step of a global batch in one piece, on a rank alone.
     fn recorded_step(&mut self, recorder: &mut Recorder, piece: &Batch, step: u64, lr: f64, sums: &mut Sums) -> Result<()> {
         let (images, labels) = piece.tensors(self.device)?;
+        // Before a recording, which makes its own: those of a step before would hold their memory.
+        self.sgd.clear_gradients()?;
         let Made { losses, logits } = recorder.step((&images, &labels), lr, |images, labels| {
-            self.sgd.clear_gradients()?;
             let made = self.forward(images, labels, step)?;
             self.averaging.backward(&self.loss_of(&made, piece.global), true)?;
             self.sgd.step(lr)?;

@@ -72,7 +72,7 @@ impl<'world> Team<'world> {
     }
 
     /// Adds up `tensor` over the ranks, in place.
-    pub fn add_up(&self, tensor: &Tensor) -> Result<()> {
+    pub fn all_reduce_sum(&self, tensor: &Tensor) -> Result<()> {
         #[cfg(feature = "mpi")]
         if let Some(group) = &self.group {
             return group.all_reduce_sum(tensor);

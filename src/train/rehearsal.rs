@@ -52,7 +52,7 @@ impl Run<'_> {
         let ranks = world.size() as f64;
         let [first_read, decoding] = [(); 2].map(|()| decode(&self.data.train, &pool));
         let parameters = tensors_of(model.parameters());
-        let all_reduce_s = (world.size() > 1).then(|| add_up(team, &parameters)).transpose()?;
+        let all_reduce_s = (world.size() > 1).then(|| all_reduce_seconds(team, &parameters)).transpose()?;
         let mut trainer = Trainer {
             config: self.config,
             model: &model,
@@ -129,7 +129,7 @@ fn decode(source: &Source, pool: &rayon::ThreadPool) -> Result<f64> {
 }
 
 /// Seconds of one all-reduce as large as all gradients together.
-fn add_up(team: &Team<'_>, parameters: &[Tensor]) -> Result<f64> {
+fn all_reduce_seconds(team: &Team<'_>, parameters: &[Tensor]) -> Result<f64> {
     let numbers: usize = parameters.iter().map(Tensor::numel).sum();
     let device = parameters.first().map_or(tch::Device::Cpu, Tensor::device);
     let gradients = Tensor::zeros([numbers as i64], (Kind::Float, device));
@@ -137,7 +137,7 @@ fn add_up(team: &Team<'_>, parameters: &[Tensor]) -> Result<f64> {
     for _ in 0..3 {
         team.world.barrier();
         let started = Instant::now();
-        team.add_up(&gradients)?;
+        team.all_reduce_sum(&gradients)?;
         finish_on(device);
         seconds.push(started.elapsed().as_secs_f64());
     }

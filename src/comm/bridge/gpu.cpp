@@ -1,14 +1,13 @@
 // Main memory and a GPU: pinned memory, copies beside the computing, and points in its work that the host may wait for. Needs libtorch
 // alone, whose CUDA half hands in streams and events when it is loaded.
+#include "device.h"
 #include "guard.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/zeros.h>
-#include <c10/core/Event.h>
+#include <ATen/ops/empty.h>
 #include <c10/core/StreamGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
-#include <optional>
+#include <memory>
 
 using bioscan::guarded;
 using bioscan::Message;
@@ -22,24 +21,20 @@ struct Mark {
 
 c10::Device gpu(int index) { return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)}; }
 
-// The stream that copies to `device` run on.
-c10::Stream copy_stream(const c10::impl::VirtualGuardImpl& guard, c10::Device device) {
-  thread_local std::optional<c10::Stream> stream;
-  if (!stream.has_value() || stream->device() != device) {
-    stream = guard.getStreamFromGlobalPool(device);
-  }
-  return *stream;
-}
-
 }  // namespace
 
 extern "C" {
 
-// Float32 zeros in pinned memory, which a GPU reads without the CPU. libtorch gives it out again only when every copy from it is over.
-Message bioscan_pinned_zeros(const int64_t* sizes, size_t dimensions, at::Tensor** out) {
+// From now on this thread speaks to GPU `index`.
+Message bioscan_use_gpu(int index) {
+  return guarded([&] { bioscan::use_device(gpu(index)); });
+}
+
+// Float32s of any value in pinned memory, which a GPU reads without the CPU. libtorch gives it out again only when every copy from it is over.
+Message bioscan_pinned(const int64_t* sizes, size_t dimensions, at::Tensor** out) {
   return guarded([&] {
     const auto options = at::TensorOptions(at::kFloat).pinned_memory(true);
-    *out = new at::Tensor(at::zeros({sizes, dimensions}, options));  // NOLINT(cppcoreguidelines-owning-memory): owned by Rust
+    *out = new at::Tensor(at::empty({sizes, dimensions}, options));  // NOLINT(cppcoreguidelines-owning-memory): owned by Rust
   });
 }
 
@@ -48,9 +43,8 @@ Message bioscan_copy_to_gpu(const at::Tensor* host, int index, at::Tensor** out)
   return guarded([&] {
     const at::NoGradGuard no_grad;
     const auto device = gpu(index);
-    const c10::impl::VirtualGuardImpl guard(device.type());
-    const auto computing = guard.getStream(device);
-    const auto copying = copy_stream(guard, device);
+    const auto computing = bioscan::computing_stream(device);
+    const auto copying = bioscan::copy_stream(device);
     // From other memory the copy would wait, and the host with it.
     const at::Tensor source = host->is_pinned() ? *host : host->pin_memory();
     at::Tensor copy;
@@ -71,15 +65,15 @@ Message bioscan_copy_to_gpu(const at::Tensor* host, int index, at::Tensor** out)
 Message bioscan_mark_new(int index, Mark** out) {
   return guarded([&] {
     const auto device = gpu(index);
-    auto* const mark = new Mark{c10::Event(device.type())};  // NOLINT(cppcoreguidelines-owning-memory): owned by Rust
-    *out = mark;
-    mark->event.record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+    auto mark = std::make_unique<Mark>(Mark{c10::Event(device.type())});
+    mark->event.record(bioscan::computing_stream(device));
+    *out = mark.release();
   });
 }
 
 // Returns when the GPU has come to the mark.
 Message bioscan_mark_wait(const Mark* mark) {
-  return guarded([&] { mark->event.synchronize(); });
+  return guarded([&] { bioscan::wait_for(mark->event); });
 }
 
 void bioscan_mark_free(Mark* mark) {

@@ -14,7 +14,8 @@ unsafe extern "C" {
     pub(super) fn bioscan_load_cuda() -> Message;
     pub(super) fn bioscan_storage_uses(tensor: *const C_tensor) -> usize;
     pub(super) fn bioscan_keep_freed_memory();
-    pub(super) fn bioscan_pinned_zeros(sizes: *const i64, dimensions: usize, out: *mut *mut C_tensor) -> Message;
+    pub(super) fn bioscan_use_gpu(index: c_int) -> Message;
+    pub(super) fn bioscan_pinned(sizes: *const i64, dimensions: usize, out: *mut *mut C_tensor) -> Message;
     pub(super) fn bioscan_copy_to_gpu(host: *const C_tensor, index: c_int, out: *mut *mut C_tensor) -> Message;
     pub(super) fn bioscan_graph_begin(plugin: *const c_char, index: c_int, out: *mut *mut Graph) -> Message;
     pub(super) fn bioscan_graph_end(graph: *const Graph) -> Message;

@@ -1,9 +1,10 @@
 #include "mpi_staging.h"
 
+#include "device.h"
+
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/StreamGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <utility>
 
@@ -18,14 +19,14 @@ Staging::Staging(at::Tensor tensor, const char* name) : tensor_(std::move(tensor
   const auto in_main_memory = at::TensorOptions(tensor_.scalar_type()).pinned_memory(!tensor_.is_cpu());
   memory_ = at::empty(tensor_.sizes(), in_main_memory);
   if (!tensor_.is_cpu()) {
-    const auto device = tensor_.device();
-    made_.emplace(device.type()).record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+    made_.emplace(tensor_.device().type()).record(computing_stream(tensor_.device()));
   }
 }
 
 void Staging::fetch() const {
   if (made_.has_value()) {
-    made_->synchronize();
+    use_device(tensor_.device());
+    wait_for(*made_);
   }
   copy(memory_, tensor_);
 }
@@ -40,10 +41,13 @@ void Staging::copy(const at::Tensor& to, const at::Tensor& from) const {
   std::optional<c10::StreamGuard> aside;
   if (made_.has_value()) {
     // On the stream that computes, the copy would wait for the rest of the backward pass.
-    const auto device = tensor_.device();
-    aside.emplace(c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device));
+    aside.emplace(copy_stream(tensor_.device()));
   }
   to.copy_(from);
+  if (aside.has_value()) {
+    // Into a tensor with gaps the copy has a second half, on the GPU, which nobody has waited for.
+    aside->current_stream().synchronize();
+  }
 }
 
 }  // namespace bioscan

@@ -68,13 +68,18 @@ Message bioscan_sgd_step(
 }
 
 // For the whole process: whether a GPU's products of 32-bit floats take TF32, as PyTorch's convolutions do unless told otherwise; and
-// whether kernels whose result varies are passed over where there is another.
+// whether kernels whose result varies are passed over where there is another. Those of attention but the plainest vary, and libtorch
+// would only warn of them.
 void bioscan_set_arithmetic(bool tf32, bool deterministic) {
   auto& context = at::globalContext();
   context.setAllowTF32CuDNN(tf32);
   context.setAllowTF32CuBLAS(tf32);
   context.setDeterministicCuDNN(deterministic);
   context.setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
+  context.setDeterministicFillUninitializedMemory(false);
+  context.setSDPUseFlash(!deterministic);
+  context.setSDPUseMemEfficient(!deterministic);
+  context.setSDPUseCuDNN(!deterministic);
 }
 
 // The same two, as libtorch has them.

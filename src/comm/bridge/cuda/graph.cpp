@@ -4,6 +4,7 @@
 #include "../guard.h"
 
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -16,8 +17,17 @@ using bioscan::Message;
 
 namespace {
 
+// The default stream cannot be recorded. Always the same other one, because cuBLAS keeps its workspace of each for good.
+c10::cuda::CUDAStream recorded_stream(c10::DeviceIndex index) {
+  thread_local std::optional<c10::cuda::CUDAStream> stream;
+  if (!stream.has_value() || stream->device_index() != index) {
+    stream = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index);
+  }
+  return *stream;
+}
+
 struct Graph {
-  explicit Graph(c10::DeviceIndex index) : stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index)) {}
+  Graph() = default;
 
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
@@ -30,8 +40,6 @@ struct Graph {
     }
   }
 
-  // The default stream cannot be recorded.
-  c10::cuda::CUDAStream stream;
   at::cuda::CUDAGraph graph;
   std::optional<c10::cuda::CUDAStreamGuard> recording;
 };
@@ -43,10 +51,13 @@ extern "C" {
 // From now on what this thread, and the backward passes it begins, ask of the GPU is recorded and not done. Other threads go on as before.
 Message bioscan_cuda_graph_begin(int index, void** out) {
   return guarded([&] {
-    auto graph = std::make_unique<Graph>(static_cast<c10::DeviceIndex>(index));
+    const auto stream = recorded_stream(static_cast<c10::DeviceIndex>(index));
+    auto graph = std::make_unique<Graph>();
     // The recorded stream does not wait for the others.
     c10::cuda::device_synchronize();
-    graph->recording.emplace(graph->stream);
+    // While it is recorded, memory that libtorch keeps for later steps is not given up for the recording's own.
+    c10::cuda::CUDACachingAllocator::emptyCache();
+    graph->recording.emplace(stream);
     graph->graph.capture_begin(/*pool=*/{0, 0}, cudaStreamCaptureModeThreadLocal);
     *out = graph.release();
   });
