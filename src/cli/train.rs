@@ -51,7 +51,7 @@ impl Which {
     pub fn of(&self, job: &Job) -> Result<Experiment> {
         match &self.experiment {
             Some(id) => job.grid.find(id),
-            None => at(job, self.index.unwrap_or_default()),
+            None => job.grid.at(self.index.unwrap_or_default()),
         }
     }
 }
@@ -72,16 +72,8 @@ impl Several {
     /// Finds them among the job's.
     pub fn of(&self, job: &Job) -> Result<Vec<Experiment>> {
         let named = self.experiment.iter().map(|id| job.grid.find(id));
-        named.chain(self.index.iter().map(|&index| at(job, index))).collect()
+        named.chain(self.index.iter().map(|&index| job.grid.at(index))).collect()
     }
-}
-
-fn at(job: &Job, index: usize) -> Result<Experiment> {
-    let experiments = job.grid.experiments();
-    let count = experiments.len();
-    experiments.into_iter().nth(index).ok_or_else(|| {
-        Error::usage(format!("the job has no experiment {index}")).with_help(format!("valid: 0 to {}", count.saturating_sub(1)))
-    })
 }
 
 /// Where a run computes.

@@ -218,6 +218,16 @@ impl Grid {
         experiments
     }
 
+    /// The experiment number `index`, from 0, as array tasks know it; the error names the last.
+    pub fn at(&self, index: usize) -> Result<Experiment> {
+        let experiments = self.experiments();
+        let count = experiments.len();
+        experiments.into_iter().nth(index).ok_or_else(|| {
+            Error::usage(format!("the job has no experiment {index}"))
+                .with_help(format!("valid: 0 to {}", count.saturating_sub(1)))
+        })
+    }
+
     /// The experiment called `id`; the error names the nearest.
     pub fn find(&self, id: &str) -> Result<Experiment> {
         let experiments = self.experiments();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{Cluster, Experiment, Job};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sweep::slurm::{Pace, Slurm};
 use crate::sweep::status::{Knowledge, Place};
 
@@ -38,10 +38,5 @@ impl Past {
 
 /// A run by its id or its index.
 pub(super) fn find(job: &Job, run: &str) -> Result<Experiment> {
-    let Ok(index) = run.parse::<usize>() else { return job.grid.find(run) };
-    let experiments = job.grid.experiments();
-    let count = experiments.len();
-    experiments.into_iter().nth(index).ok_or_else(|| {
-        Error::usage(format!("the job has no run {index}")).with_help(format!("valid: 0 to {}", count.saturating_sub(1)))
-    })
+    run.parse().map_or_else(|_| job.grid.find(run), |index| job.grid.at(index))
 }
