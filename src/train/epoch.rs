@@ -165,6 +165,18 @@ impl Trainer<'_> {
                 return recorded.map(|()| true);
             }
         }
+        self.step_by_pieces(pieces, count, step, lr, sums)
+    }
+
+    /// The step of a global batch whose gradients add up from `count` pieces, over all ranks.
+    fn step_by_pieces(
+        &mut self,
+        pieces: impl Iterator<Item = Result<Batch>>,
+        count: usize,
+        step: u64,
+        lr: f64,
+        sums: &mut Sums,
+    ) -> Result<bool> {
         self.sgd.clear_gradients()?;
         let skips = self.config.recipe.on_nonfinite == OnNonFinite::Skip;
         let before = if skips { copies(self.model.buffers())? } else { vec![] };
