@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 
 use super::bridge;
 use super::plugin::plugin;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const WANTING: &str = "`train.cuda_graphs`";
 const INSTEAD: &str = "set it to false";
@@ -29,15 +29,15 @@ impl CudaGraph {
     /// # Errors
     /// Those of `work`, and what CUDA cannot record, in its words.
     pub fn record<T>(index: usize, work: impl FnOnce() -> Result<T>) -> Result<(Self, T)> {
-        let (path, index) = (plugin(WANTING, INSTEAD)?, i32::try_from(index).unwrap_or(i32::MAX));
+        let path = plugin(WANTING, INSTEAD)?;
         let mut handle = ptr::null_mut();
         // SAFETY: the path outlives the call; `handle` is written on success.
-        done(unsafe { bridge::bioscan_graph_begin(path.as_ptr(), index, &raw mut handle) })?;
+        bridge::done(unsafe { bridge::bioscan_graph_begin(path.as_ptr(), bridge::gpu(index), &raw mut handle) })?;
         let graph = Self(NonNull::new(handle).expect("a call without a message has set the handle"));
         // Dropped by an error, the graph ends the recording.
         let made = work()?;
         // SAFETY: the handle is live.
-        done(unsafe { bridge::bioscan_graph_end(graph.0.as_ptr()) })?;
+        bridge::done(unsafe { bridge::bioscan_graph_end(graph.0.as_ptr()) })?;
         Ok((graph, made))
     }
 
@@ -47,7 +47,7 @@ impl CudaGraph {
     /// What CUDA refuses, in its words.
     pub fn replay(&self) -> Result<()> {
         // SAFETY: the handle is live, and so are the tensors of the recording, whose memory the graph holds.
-        done(unsafe { bridge::bioscan_graph_replay(self.0.as_ptr()) })
+        bridge::done(unsafe { bridge::bioscan_graph_replay(self.0.as_ptr()) })
     }
 }
 
@@ -56,8 +56,4 @@ impl Drop for CudaGraph {
         // SAFETY: the handle came from `bioscan_graph_begin` and nobody uses it after this.
         unsafe { bridge::bioscan_graph_free(self.0.as_ptr()) }
     }
-}
-
-fn done(message: bridge::Message) -> Result<()> {
-    bridge::outcome(message).map_err(|error| Error::library("libtorch", error))
 }

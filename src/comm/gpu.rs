@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use tch::{Device, Tensor};
 
 use super::bridge;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Steps that the host may have asked for and the GPU not done: enough that it never waits for the next, few enough that little memory is
 /// held for them.
@@ -20,7 +20,7 @@ const AHEAD: usize = 2;
 /// Without that GPU, in libtorch's words.
 pub fn use_gpu(index: usize) -> Result<()> {
     // SAFETY: sets state of this thread in libtorch and CUDA.
-    done(unsafe { bridge::bioscan_use_gpu(small(index)) })
+    bridge::done(unsafe { bridge::bioscan_use_gpu(bridge::gpu(index)) })
 }
 
 /// A copy of `host` on GPU `index`, made on a stream of its own while the GPU computes: from pinned memory, which what is not there already is
@@ -31,7 +31,7 @@ pub fn use_gpu(index: usize) -> Result<()> {
 pub fn copy_to_gpu(host: &Tensor, index: usize) -> Result<Tensor> {
     let mut out = ptr::null_mut();
     // SAFETY: `host` is live for the length of the call, and libtorch keeps its memory until the copy is over; `out` is written on success.
-    done(unsafe { bridge::bioscan_copy_to_gpu(host.as_ptr(), small(index), &raw mut out) })?;
+    bridge::done(unsafe { bridge::bioscan_copy_to_gpu(host.as_ptr(), bridge::gpu(index), &raw mut out) })?;
     // SAFETY: a call without a message has made a tensor that is ours.
     Ok(unsafe { Tensor::from_ptr(out) })
 }
@@ -81,13 +81,13 @@ impl Mark {
     fn here(index: usize) -> Result<Self> {
         let mut handle = ptr::null_mut();
         // SAFETY: `handle` is written on success.
-        done(unsafe { bridge::bioscan_mark_new(small(index), &raw mut handle) })?;
+        bridge::done(unsafe { bridge::bioscan_mark_new(bridge::gpu(index), &raw mut handle) })?;
         Ok(Self(NonNull::new(handle).expect("a call without a message has set the handle")))
     }
 
     fn wait(self) -> Result<()> {
         // SAFETY: the handle is live until `self` is dropped.
-        done(unsafe { bridge::bioscan_mark_wait(self.0.as_ptr()) })
+        bridge::done(unsafe { bridge::bioscan_mark_wait(self.0.as_ptr()) })
     }
 }
 
@@ -96,15 +96,6 @@ impl Drop for Mark {
         // SAFETY: the handle came from `bioscan_mark_new` and nobody uses it after this.
         unsafe { bridge::bioscan_mark_free(self.0.as_ptr()) }
     }
-}
-
-fn done(message: bridge::Message) -> Result<()> {
-    bridge::outcome(message).map_err(|error| Error::library("libtorch", error))
-}
-
-/// No node has so many GPUs that this cuts.
-fn small(index: usize) -> i32 {
-    i32::try_from(index).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

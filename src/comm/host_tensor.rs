@@ -66,7 +66,7 @@ impl HostTensor {
 fn pinned(shape: &[i64]) -> Result<Tensor> {
     let mut out = std::ptr::null_mut();
     // SAFETY: `shape` is live for the length of the call; `out` is written on success.
-    bridge::outcome(unsafe { bridge::bioscan_pinned(shape.as_ptr(), shape.len(), &raw mut out) }).map_err(libtorch)?;
+    bridge::done(unsafe { bridge::bioscan_pinned(shape.as_ptr(), shape.len(), &raw mut out) })?;
     // SAFETY: a call without a message has made a tensor that is ours.
     Ok(unsafe { Tensor::from_ptr(out) })
 }

@@ -15,7 +15,7 @@ pub fn clear_gradients(parameters: &[Tensor]) -> Result<()> {
     let handles = bridge::handles(parameters);
     // SAFETY: the handles are live tensors, borrowed for the length of the call.
     let message = unsafe { bridge::bioscan_clear_gradients(handles.as_ptr(), handles.len()) };
-    bridge::outcome(message).map_err(|error| Error::library("libtorch", error))
+    bridge::done(message)
 }
 
 /// The constants of a step of SGD.
@@ -44,7 +44,7 @@ pub fn sgd_step(parameters: &[Tensor], velocities: &[Tensor], step: SgdStep) -> 
     let count = weights.len().min(memory.len());
     // SAFETY: the handles are live tensors, borrowed for the length of the call, `count` of each.
     let message = unsafe { bridge::bioscan_sgd_step(weights.as_ptr(), memory.as_ptr(), count, &raw const options) };
-    bridge::outcome(message).map_err(|error| Error::library("libtorch", error))
+    bridge::done(message)
 }
 
 /// How a GPU computes with 32-bit floats; a CPU knows one way alone.

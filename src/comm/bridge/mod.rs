@@ -5,6 +5,8 @@ use std::ffi::{CStr, c_char, c_int};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use crate::error::{Error, Result};
+
 /// Null, or a message that C++ allocated. Never dropped by itself: [`outcome`] consumes it.
 pub(super) type Message = *mut c_char;
 
@@ -170,6 +172,16 @@ pub(super) fn outcome(message: Message) -> Result<(), String> {
     // SAFETY: as above.
     unsafe { bioscan_free_message(message) };
     Err(text)
+}
+
+/// The same for a call that only asks something of libtorch, as an error of this program.
+pub(super) fn done(message: Message) -> Result<()> {
+    outcome(message).map_err(|error| Error::library("libtorch", error))
+}
+
+/// The number of a GPU as C++ has it: no node has so many that this cuts.
+pub(super) fn gpu(index: usize) -> c_int {
+    c_int::try_from(index).unwrap_or(c_int::MAX)
 }
 
 /// The handles of tensors; the tensors must outlive every use of them.
